@@ -1,0 +1,93 @@
+"""What a user installs with cxmodel: licences, number of packages, size."""
+
+import re
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PERMISSIVE = {
+    "0BSD",
+    "Apache-2.0",
+    "BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CC0-1.0",
+    "HPND",
+    "ISC",
+    "MIT",
+    "MIT-CMU",
+    "PSF-2.0",
+    "Python-2.0",
+    "Unlicense",
+    "Zlib",
+}
+WEAK_COPYLEFT = {"MPL-2.0": {"hypothesis"}}
+SPOKEN = {
+    "apache software license": "Apache-2.0",
+    "bsd license": "BSD",
+    "bsd": "BSD",
+    "mit license": "MIT",
+    "the mit license": "MIT",
+    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
+    "python software foundation license": "PSF-2.0",
+    "3-clause bsd license": "BSD-3-Clause",
+    "apache 2.0": "Apache-2.0",
+    "apache license 2.0": "Apache-2.0",
+}
+MOST_PACKAGES = 20
+MOST_MEGABYTES = 450
+
+
+def closure(name: str, extras: frozenset[str] = frozenset()) -> dict[str, Distribution]:
+    """Walk from a distribution to everything that installing it with these extras brings."""
+    found: dict[str, Distribution] = {}
+    seen: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(canonicalize_name(name), extras)]
+    while waiting:
+        step = waiting.pop()
+        if step in seen:
+            continue
+        seen.add(step)
+        current, wanted = step
+        found[current] = distribution(current)
+        for line in found[current].requires or ():
+            requirement = Requirement(line)
+            choices = wanted or frozenset({""})
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in choices):
+                waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return found
+
+
+def licences(package: Distribution) -> set[str]:
+    """Read the licence identifiers that a distribution declares."""
+    metadata = package.metadata
+    expression = metadata.get("License-Expression")
+    if expression:
+        return set(re.split(r"\s+(?:AND|OR|WITH)\s+", expression.replace("(", "").replace(")", "")))
+    spoken = [c.split(" :: ")[-1] for c in metadata.get_all("Classifier") or () if c.startswith("License ::")]
+    spoken = [s for s in spoken if s != "OSI Approved"] or [(metadata.get("License") or "none declared").split("\n")[0]]
+    return {SPOKEN.get(s.lower(), s) for s in spoken}
+
+
+def size(package: Distribution) -> int:
+    paths = (Path(str(package.locate_file(file))) for file in package.files or ())
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+@pytest.mark.parametrize("name", sorted(closure("cxmodel", frozenset({"all"}))))
+def test_every_licence_is_permissive_or_a_listed_exception(name: str) -> None:
+    declared = licences(distribution(name))
+    listed = {licence for licence, packages in WEAK_COPYLEFT.items() if name in packages}
+    assert declared <= PERMISSIVE | listed, f"{name} declares {sorted(declared)}"
+
+
+def test_install_is_small() -> None:
+    packages = closure("cxmodel")
+    megabytes = {name: size(package) / 1e6 for name, package in packages.items()}
+    assert {"numpy", "duckdb", "kiwisolver"} <= packages.keys()
+    assert len(packages) <= MOST_PACKAGES, sorted(packages)
+    assert sum(megabytes.values()) <= MOST_MEGABYTES, sorted(megabytes.items(), key=lambda item: -item[1])
+    assert megabytes["numpy"] > 1, "sizes are read from the installed files"
