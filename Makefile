@@ -42,12 +42,12 @@ test-duckdb15: $(OLD)/.dev ## The same tests on DuckDB 1.5
 
 check: $(VENV)/.dev ## Format, lint, types and the floor plan; lists what failed
 	@failed=""; \
-	run() { echo "── $$*"; "$$@" || failed="$$failed $$(basename "$$1")"; }; \
+	run() { echo "── $$*"; "$$@" || failed="$$failed [$$*]"; }; \
 	run $(BIN)/ruff format --check .; \
 	run $(BIN)/ruff check .; \
 	run $(BIN)/mypy; \
 	for source in $(PLUGIN_SOURCES); do run env MYPYPATH="$$source" $(BIN)/mypy "$$source"; done; \
-	run $(BIN)/pyright; \
+	run $(BIN)/pyright src tests $(PLUGIN_SOURCES); \
 	run $(BIN)/lint-imports; \
 	if [ -n "$$failed" ]; then echo "make check: failed:$$failed"; exit 1; fi; \
 	echo "make check: all clean"

@@ -26,7 +26,8 @@ def left_out() -> dict[str, str]:
         )
     if shutil.which("dot") is None:
         missing["needs_dot"] = (
-            "tests that draw with Graphviz are left out: no program dot (apt-get install graphviz, or brew install graphviz)"
+            "tests that draw with Graphviz are left out: no program dot "
+            "(apt-get install graphviz, or brew install graphviz)"
         )
     return missing
 
@@ -81,4 +82,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     gaps = not_run(terminalreporter)
     if NO_SKIPS and gaps:
-        terminalreporter.write_line(f"CXMODEL_NO_SKIPS: the run fails because of {', '.join(gaps)}.", red=True)
+        terminalreporter.write_line(
+            f"CXMODEL_NO_SKIPS: the run fails because of {', '.join(gaps)}.", red=True
+        )
