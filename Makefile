@@ -68,7 +68,7 @@ UPGRADE ?=
 lock: ## Remake the locks from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	@if [ "$(UV)" = "$(BIN)/uv" ]; then $(MAKE) --no-print-directory $(VENV)/.dev; fi
 	$(UV) $(LOCK) $(UPGRADE) pyproject.toml build.in -o constraints.txt
-	$(UV) $(LOCK) $(UPGRADE) pyproject.toml build.in --group dev --extra all -c constraints.txt -o constraints-dev.txt
+	$(UV) $(LOCK) $(UPGRADE) pyproject.toml build.in --group dev --extra all --extra graphviz -c constraints.txt -o constraints-dev.txt
 	$(UV) $(LOCK) $(UPGRADE) --group duckdb15 --no-deps -o constraints-duckdb15.txt
 
 clean: ## Remove everything that the targets above made

@@ -37,6 +37,33 @@ SPOKEN = {
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
 }
+# Shared libraries inside the Linux wheels, each with its licence; see docs/decisions/0002.
+BUNDLED = {
+    "libXau": "MIT",
+    "libavif": "BSD-2-Clause",
+    "libbrotlicommon": "MIT",
+    "libbrotlidec": "MIT",
+    "libfreetype": "FTL",
+    "libharfbuzz": "MIT",
+    "libjpeg": "IJG AND BSD-3-Clause AND Zlib",
+    "liblcms2": "MIT",
+    "liblzma": "0BSD",
+    "libopenjp2": "BSD-2-Clause",
+    "libpng16": "libpng-2.0",
+    "libscipy_openblas": "BSD-3-Clause",
+    "libscipy_openblas64_": "BSD-3-Clause",
+    "libsharpyuv": "BSD-3-Clause",
+    "libtiff": "libtiff",
+    "libwebp": "BSD-3-Clause",
+    "libwebpdemux": "BSD-3-Clause",
+    "libwebpmux": "BSD-3-Clause",
+    "libxcb": "MIT",
+    "libzstd": "BSD-3-Clause",
+}
+UNAVOIDABLE = {
+    "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "libquadmath": "LGPL-2.1-or-later",
+}
 MOST_PACKAGES = 20  # beside cxmodel itself
 MOST_MEGABYTES = 450
 
@@ -88,6 +115,26 @@ def test_every_licence_is_permissive_or_a_listed_exception(name: str) -> None:
     found = licences(distribution(name))
     listed = {licence for licence, packages in WEAK_COPYLEFT.items() if name in packages}
     assert found <= PERMISSIVE | listed, f"{name} declares {sorted(found)}"
+
+
+def carried(package: Distribution) -> set[str]:
+    """Name the shared libraries that a wheel brings along, without version and hash."""
+    inside = [Path(str(file)) for file in package.files or ()]
+    return {
+        re.split(r"-(?:\d|[0-9a-f]{8}\b)|\.so", path.name)[0]
+        for path in inside
+        if path.parts[0].endswith(".libs")
+    }
+
+
+def test_every_library_inside_a_wheel_is_listed() -> None:
+    everything = closure("cxmodel", frozenset({"all"})).values()
+    assert set().union(*(carried(package) for package in everything)) <= BUNDLED.keys() | UNAVOIDABLE.keys()
+
+
+def test_libraries_inside_wheels_are_seen() -> None:
+    assert {"libpango", "libjbig"} <= carried(distribution("pygraphviz"))
+    assert "pygraphviz" not in closure("cxmodel", frozenset({"all"}))
 
 
 def test_install_is_small() -> None:
