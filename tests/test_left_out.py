@@ -41,7 +41,9 @@ def test_a_complete_run_passes(tmp_path: Path) -> None:
     assert "1 passed" in text
 
 
-@pytest.mark.parametrize(("gap", "said"), [(SKIPS, "1 skipped"), (DRAWS, "1 deselected for want of dot")])
+@pytest.mark.parametrize(
+    ("gap", "said"), [(SKIPS, "1 skipped"), (DRAWS, "1 deselected for want of dot")], ids=["skip", "no dot"]
+)
 def test_a_gap_fails_only_when_none_is_allowed(tmp_path: Path, gap: str, said: str) -> None:
     code, text = run(tmp_path, PASSES, gap, no_skips=False)
     assert code == 0, text
