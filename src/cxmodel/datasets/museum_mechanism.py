@@ -107,7 +107,9 @@ def chance_of_interest(persona: Integers, facts: Facts) -> Floats:
 def latent_nps(persona: Integers, facts: Facts) -> Integers:
     """Give the score before noise and before it is kept within 0 to 10."""
     base: Integers = np.array(_POINTS_PERSONA)[persona]
-    effects: list[Integers] = [points * getattr(facts, name).astype(np.int64) for name, points in _POINTS.items()]
+    effects: list[Integers] = [
+        points * getattr(facts, name).astype(np.int64) for name, points in _POINTS.items()
+    ]
     return base + np.sum(effects, axis=0)
 
 
@@ -158,7 +160,9 @@ class _Cells:
     @property
     def joining(self) -> Floats:
         """Probability of being in the cell and joining."""
-        return self.weight * self.facts.entered * chance_of_interest(self.persona, self.facts) * JOINS_FROM_PAGE
+        return (
+            self.weight * self.facts.entered * chance_of_interest(self.persona, self.facts) * JOINS_FROM_PAGE
+        )
 
     def membership(self, without: str | None = None) -> float:
         """P(joins), where one fact may be switched off everywhere."""
@@ -171,7 +175,8 @@ class _Cells:
         there = getattr(self.facts, fact)
         away = self.facts.entered & ~there
         return float(
-            self.joining[there].sum() / self.weight[there].sum() - self.joining[away].sum() / self.weight[away].sum()
+            self.joining[there].sum() / self.weight[there].sum()
+            - self.joining[away].sum() / self.weight[away].sum()
         )
 
     def nps(self, among: Booleans) -> float:

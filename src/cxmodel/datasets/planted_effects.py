@@ -124,7 +124,11 @@ def _add_events(
 
 
 def _answers(
-    rng: np.random.Generator, rows: ResponseRows, persona: Integers, seen: Mapping[str, Booleans], end: Integers
+    rng: np.random.Generator,
+    rows: ResponseRows,
+    persona: Integers,
+    seen: Mapping[str, Booleans],
+    end: Integers,
 ) -> Table:
     size = len(persona)
     effect: NDArray[np.int64] = np.sum([_POINTS[name] * seen[name].astype(np.int64) for name in seen], axis=0)
