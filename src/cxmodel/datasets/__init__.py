@@ -1,8 +1,8 @@
 """Seeded synthetic studies with a known truth.
 
-Every study is generated from a mechanism that is written down in its docstring, so that what a right analysis must
-find is known before the analysis runs. The same seed gives the same columns on every machine: draws come from NumPy's
-PCG64, and times are whole seconds, which no processor's last digit can move.
+Every study is generated from a mechanism that is written down in its docstring, so that what a right analysis
+must find is known before the analysis runs. The same seed gives the same columns on every machine: draws come
+from NumPy's PCG64, and times are whole seconds, which no processor's last digit can move.
 
 `museum`, `car_rental` and `known_truth` return a `Study`: plain tables, a touchpoint catalogue and the truth.
 `event_log` returns an `EventLog`: a large log for benchmarks.

@@ -11,10 +11,11 @@ from cxmodel.datasets.study import Column, Table
 
 _GOAL = "purchase"
 _NAMES = (
-    "web visit", "search", "product page", "email open", "ad click", "category page", "app open", "add to cart",
-    "social click", "review read", "chat", _GOAL, "call centre", "store visit", "checkout", "faq", "wishlist",
-    "newsletter", "push open", "compare", "delivery", "return", "survey", "support ticket", "loyalty login",
-    "referral", "video view", "price alert", "invoice", "complaint",
+    "web visit", "search", "product page", "email open", "ad click", "category page", "app open",
+    "add to cart", "social click", "review read", "chat", _GOAL, "call centre", "store visit",
+    "checkout", "faq", "wishlist", "newsletter", "push open", "compare", "delivery", "return",
+    "survey", "support ticket", "loyalty login", "referral", "video view", "price alert", "invoice",
+    "complaint",
 )  # fmt: skip
 _START = np.datetime64("2025-01-01T00:00:00", "us").astype(np.int64)
 _DAY = 86_400_000_000
@@ -39,6 +40,7 @@ class EventLog:
     goal: str
 
     def __len__(self) -> int:
+        """Give the number of events."""
         return len(self.code)
 
     def table(self) -> Table:
@@ -57,10 +59,11 @@ def event_log(
 ) -> EventLog:
     """Generate a log of exactly so many events for benchmarks.
 
-    Each customer has one history of geometric length with mean 10 (the last one is cut so that the total fits).
-    Touchpoints follow Zipf's law, P(rank r) ∝ r^-zipf; with chance 0.35 an event is instead the fixed successor
-    (3 × previous + 1) mod K of what was drawn for the event before, which gives the log first-order structure. Gaps are exponential: 70 %
-    with a mean of 4 minutes, 30 % with a mean of 6 days. Histories start over 300 days from the first of January 2025.
+    Each customer has one history of geometric length with mean 10 (the last one is cut so that the total
+    fits). Touchpoints follow Zipf's law, P(rank r) ∝ r^-zipf; with chance 0.35 an event is instead the fixed
+    successor (3 × previous + 1) mod K of what was drawn for the event before, which gives the log first-order
+    structure. Gaps are exponential: 70 % with a mean of 4 minutes, 30 % with a mean of 6 days. Histories
+    start over 300 days from the first of January 2025.
 
     Args:
         events: Number of events, 1 or more.

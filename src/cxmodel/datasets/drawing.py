@@ -47,9 +47,16 @@ def pick(rng: np.random.Generator, chances: Sequence[float] | Floats, size: int)
     return np.searchsorted(np.cumsum(chances)[:-1], rng.random(size), side="right").astype(np.int64)
 
 
-def logistic(logit: Floats) -> Floats:
+def logistic(logit: Floats | float) -> Floats:
     """Turn log odds into chances."""
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
+
+
+def only(which: Booleans, values: NDArray[np.object_] | str) -> NDArray[np.object_]:
+    """Keep a text where a condition holds, and nothing elsewhere."""
+    kept = texts([None] * len(which))
+    kept[which] = values if isinstance(values, str) else values[which]
+    return kept
 
 
 def texts(values: Sequence[str | None]) -> NDArray[np.object_]:
@@ -96,7 +103,7 @@ class EventRows:
     journeys: NDArray[np.object_]
     customers: NDArray[np.object_]
     extras: tuple[str, ...] = ()
-    _chunks: list[dict[str, Column]] = field(factory=list, init=False)
+    _chunks: list[dict[str, Column]] = field(factory=list[dict[str, Column]], init=False)
 
     def add(
         self,
@@ -105,7 +112,7 @@ class EventRows:
         seconds: Integers,
         *,
         until: Integers | None = None,
-        value: Floats | float = np.nan,
+        value: NDArray[np.floating] | float = np.nan,
         channel: NDArray[np.object_] | None = None,
         contact: NDArray[np.object_] | None = None,
     ) -> None:
@@ -146,7 +153,7 @@ class ResponseRows:
 
     journeys: NDArray[np.object_]
     customers: NDArray[np.object_]
-    _chunks: list[dict[str, Column]] = field(factory=list, init=False)
+    _chunks: list[dict[str, Column]] = field(factory=list[dict[str, Column]], init=False)
 
     def add(
         self,

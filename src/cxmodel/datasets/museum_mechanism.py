@@ -106,11 +106,10 @@ def chance_of_interest(persona: Integers, facts: Facts) -> Floats:
 
 def latent_nps(persona: Integers, facts: Facts) -> Integers:
     """Give the score before noise and before it is kept within 0 to 10."""
-    base: Integers = np.array(_POINTS_PERSONA)[persona]
-    effects: list[Integers] = [
-        points * getattr(facts, name).astype(np.int64) for name, points in _POINTS.items()
-    ]
-    return base + np.sum(effects, axis=0)
+    score: Integers = np.array(_POINTS_PERSONA)[persona]
+    for name, points in _POINTS.items():
+        score = score + points * getattr(facts, name).astype(np.int64)
+    return score
 
 
 def chance_of_long_queue() -> float:

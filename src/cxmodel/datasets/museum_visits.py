@@ -2,6 +2,7 @@
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from cxmodel.datasets.drawing import (
     BLANK,
@@ -17,6 +18,7 @@ from cxmodel.datasets.drawing import (
     generator,
     happens,
     numbered,
+    only,
     pick,
     require_positive,
     texts,
@@ -45,7 +47,7 @@ from cxmodel.datasets.museum_mechanism import (
     expected_truth,
     latent_nps,
 )
-from cxmodel.datasets.study import Column, Study, Table
+from cxmodel.datasets.study import Study, Table
 
 _RESPONSE_RATE, _BLANK_RATE = 0.35, 0.04
 _FIRST_START_DAYS = 240
@@ -76,27 +78,30 @@ class _Visits:
 def museum(customers: int = 2000, seed: int = 0) -> Study:
     """Generate a year of museum visits, some of which become memberships.
 
-    Curious tourists, local families and art students see a poster or not, search the website, read the opening hours,
-    and buy a ticket online or queue at the ticket desk. Some never come. Inside they may take the audio guide, sit in
-    the café or ask staff. Those whose address is known get an e-mail the next day; everybody who entered gets an NPS
-    survey on the third day. Some open the membership page in the weeks after, and six in ten of these join. Promoters
-    come back for a second visit more often than others; members need no ticket then.
+    Curious tourists, local families and art students see a poster or not, search the website, read the
+    opening hours, and buy a ticket online or queue at the ticket desk. Some never come. Inside they may take
+    the audio guide, sit in the café or ask staff. Those whose address is known get an e-mail the next day;
+    everybody who entered gets an NPS survey on the third day. Some open the membership page in the weeks
+    after, and six in ten of these join. Promoters come back for a second visit more often than others;
+    members need no ticket then.
 
-    The queue is the stationary waiting time of a desk with one clerk, P(wait > t) = ρ·exp(−(1 − ρ)·t / service), three
-    minutes per party, with a load ρ of 0.35 to 0.92 by hour and weekend. About 35 % of those asked answer, at random,
-    and 4 % of answers are blanks coded 11. Journeys start and end in 2025, times are UTC, money is EUR.
+    The queue is the stationary waiting time of a desk with one clerk, P(wait > t) = ρ·exp(−(1 − ρ)·t /
+    service), three minutes per party, with a load ρ of 0.35 to 0.92 by hour and weekend. About 35 % of those
+    asked answer, at random, and 4 % of answers are blanks coded 11. Journeys start and end in 2025, times are
+    UTC, money is EUR.
 
-    Planted on the log odds of opening the membership page: audio guide +0.9, asking staff +0.3, post-visit e-mail +0.5,
-    a queue of more than 15 minutes −1.1, café 0, poster 0, and the persona: tourists −2.6, families −0.9, students
-    −1.4. Personas confound: tourists take the audio guide and rarely join, families sit in the café and often join, so
-    without the persona the café looks better than the audio guide, although it does nothing. On the NPS:
-    audio guide +1 point, asking staff +1, a long queue −3. Effort (CES 2.0) is one point worse on a mobile.
+    Planted on the log odds of opening the membership page: audio guide +0.9, asking staff +0.3, post-visit
+    e-mail +0.5, a queue of more than 15 minutes −1.1, café 0, poster 0, and the persona: tourists −2.6,
+    families −0.9, students −1.4. Personas confound: tourists take the audio guide and rarely join, families
+    sit in the café and often join, so without the persona the café looks better than the audio guide,
+    although it does nothing. On the NPS: audio guide +1 point, asking staff +1, a long queue −3. Effort (CES
+    2.0) is one point worse on a mobile.
 
     Truth, by exact enumeration of the mechanism for first visits (no simulation):
         `membership` under "all" and per persona: P(joins), journeys that never enter included.
         `removal_effect` per touchpoint and for "Long queue": (E[Y] − E[Y | do(absent)]) / E[Y], signed.
-        `naive_difference` per touchpoint: P(joins | reached) − P(joins | not reached), among those who entered.
-        `nps` in points under "all", "long queue", "no long queue".
+        `naive_difference` per touchpoint: P(joins | reached) − P(joins | not reached), among those who
+            entered. `nps` in points under "all", "long queue", "no long queue".
         `queue`: the share of desk visits of "over 15 minutes".
         `ces2_mean` by channel and `csat` (share of 4 and 5) after "Asks staff".
         `returns`: chance of a second visit for "promoters" and "others", by the score they would give.
@@ -174,7 +179,7 @@ def _draw(
 
 
 def _arrivals(rng: np.random.Generator, start: Integers) -> tuple[Integers, Floats]:
-    """Give the instant and the load of the desk; the day is one of the seven from the fourth day after the start."""
+    """Give the instant and the load of the desk, on one of the seven days from the fourth after the start."""
     day = start // DAY + 4 + rng.integers(0, 7, len(start))
     hour = pick(rng, HOUR_SHARES, len(start))
     # The first of January 2025 is a Wednesday.
@@ -191,7 +196,7 @@ def _waits(rng: np.random.Generator, load: Floats) -> Integers:
 
 
 def _study(
-    rng: np.random.Generator, ids: Column, persona: Integers, rounds: tuple[_Visits, _Visits]
+    rng: np.random.Generator, ids: NDArray[np.object_], persona: Integers, rounds: tuple[_Visits, _Visits]
 ) -> Study:
     names = [
         texts([f"{ids[who]}/{number}" for who in visits.customer]) for number, visits in enumerate(rounds, 1)
@@ -204,15 +209,23 @@ def _study(
     _during(rng, rows, answers, visits)
     _afterwards(rng, rows, answers, visits)
     _ask(
-        rng, answers, "ces", visits.buys, _effort(rng, visits), bought + 1, 30 * MINUTE, "Buys ticket online"
+        rng,
+        answers,
+        "ces",
+        visits.buys,
+        _effort(rng, visits),
+        earliest=bought + 1,
+        within=30 * MINUTE,
+        about="Buys ticket online",
     )
     return Study(
         name="museum",
         title="A museum visit that becomes a membership",
         description=(
-            "Tourists, families and students plan a visit online, queue or not, visit, are asked how it was, and some "
-            "become members. The audio guide wins members and a long queue at the ticket desk loses them; the café "
-            "does neither, although families, who join most, are the ones who sit in it."
+            "Tourists, families and students plan a visit online, queue or not, visit, are asked how it "
+            "was, and some become members. The audio guide wins members and a long queue at the ticket "
+            "desk loses them; the café does neither, although families, who join most, are the ones who "
+            "sit in it."
         ),
         events=rows.table(),
         responses=answers.table(),
@@ -274,7 +287,16 @@ def _during(rng: np.random.Generator, rows: EventRows, answers: ResponseRows, vi
     rows.add("Asks staff", facts.staff, asked)
     rested = inside + between(rng, 30 * MINUTE, 120 * MINUTE, size)
     rows.add("Café", facts.cafe, rested, value=visits.party * 6.5)
-    _ask(rng, answers, "csat", facts.staff, 1 + pick(rng, CSAT, size), asked + 1, 20 * MINUTE, "Asks staff")
+    _ask(
+        rng,
+        answers,
+        "csat",
+        facts.staff,
+        1 + pick(rng, CSAT, size),
+        earliest=asked + 1,
+        within=20 * MINUTE,
+        about="Asks staff",
+    )
 
 
 def _afterwards(rng: np.random.Generator, rows: EventRows, answers: ResponseRows, visits: _Visits) -> None:
@@ -283,10 +305,18 @@ def _afterwards(rng: np.random.Generator, rows: EventRows, answers: ResponseRows
     rows.add("Post-visit e-mail", facts.email, next_day + between(rng, 8 * HOUR, 9 * HOUR, size))
     surveyed = next_day + 2 * DAY + between(rng, 8 * HOUR, 9 * HOUR, size)
     rows.add("NPS survey", facts.entered, surveyed)
-    comments = np.where(
-        facts.long_queue & (visits.score <= 6), "We waited far too long for our tickets.", None
-    ).astype(object)
-    _ask(rng, answers, "nps", facts.entered, visits.score, surveyed + MINUTE, 2 * DAY, None, comments)
+    comments = only(facts.long_queue & (visits.score <= 6), "We waited far too long for our tickets.")
+    _ask(
+        rng,
+        answers,
+        "nps",
+        facts.entered,
+        visits.score,
+        earliest=surveyed + MINUTE,
+        within=2 * DAY,
+        about=None,
+        comment=comments,
+    )
     opened = next_day + between(rng, 10 * HOUR, 20 * DAY, size)
     handheld = texts(("web", "mobile"))[happens(rng, 0.3, size).astype(np.int64)]
     rows.add("Membership page", visits.interest, opened, channel=handheld)
@@ -303,7 +333,8 @@ def _afterwards(rng: np.random.Generator, rows: EventRows, answers: ResponseRows
 
 def _effort(rng: np.random.Generator, visits: _Visits) -> Integers:
     noise = np.array(list(CES_NOISE))[pick(rng, list(CES_NOISE.values()), len(visits.start))]
-    return np.where(visits.mobile, CES_BASE["mobile"], CES_BASE["web"]) + noise
+    effort: Integers = np.where(visits.mobile, CES_BASE["mobile"], CES_BASE["web"]) + noise
+    return effort
 
 
 def _ask(
@@ -312,10 +343,11 @@ def _ask(
     question: str,
     asked: Booleans,
     score: Integers,
+    *,
     earliest: Integers,
     within: int,
     about: str | None,
-    comment: "np.ndarray[tuple[int], np.dtype[np.object_]] | None" = None,
+    comment: NDArray[np.object_] | None = None,
 ) -> None:
     size = len(asked)
     answered = asked & happens(rng, _RESPONSE_RATE, size)

@@ -48,18 +48,22 @@ _SOURCES = {"web": "web analytics", "advertising": "ad server", "phone": "call c
 def known_truth(journeys: int = 5000, seed: int = 0) -> Study:
     """Generate journeys whose touchpoints have known effects on conversion and on a score.
 
-    Everybody starts at Home. Ad, Chat, Complaint and Gift follow or not, in random order, and some journeys end with
-    Checkout. The persona (how ready a customer is to buy) raises both the chance of seeing the Ad and the chance of
-    Checkout: it is the one confounder. Planted on the log odds of Checkout: Chat +0.8, Gift +1.5, Complaint −1.2,
-    Ad 0, Home 0 (it is in every journey). So the Ad *looks* effective until the persona is held constant, Home takes
-    credit from every rule that shares credit out, and Complaint harms although it stands on paths that convert.
-    Half of the journeys, at random, also answer a satisfaction question from 0 to 10 on which effects are exactly
+    Everybody starts at Home. Ad, Chat, Complaint and Gift follow or not, in random order, and some journeys
+    end with Checkout. The persona (how ready a customer is to buy) raises both the chance of seeing the Ad
+    and the chance of
+    Checkout: it is the one confounder. Planted on the log odds of Checkout: Chat +0.8, Gift +1.5, Complaint
+    −1.2, Ad 0, Home 0 (it is in every journey). So the Ad *looks* effective until the persona is held
+    constant, Home takes credit from every rule that shares credit out, and Complaint harms although it stands
+    on paths that convert. Half of the journeys, at random, also answer a satisfaction question from 0 to 10
+    on which effects are exactly
     additive: Chat +1, Gift +2, Complaint −2, Ad 0, persona −1, 0, +1, and noise of −1, 0 or +1.
 
     Truth, by exact enumeration of the 48 combinations of persona and touchpoints (no simulation):
         `conversion` under "all" and per persona: P(Checkout).
-        `removal_effect` per touchpoint: (E[Y] − E[Y | do(touchpoint absent)]) / E[Y], a share of conversions, signed.
-        `naive_difference` per touchpoint: P(Checkout | seen) − P(Checkout | not seen), what confounding makes of it.
+        `removal_effect` per touchpoint: (E[Y] − E[Y | do(touchpoint absent)]) / E[Y], a share of conversions,
+            signed.
+        `naive_difference` per touchpoint: P(Checkout | seen) − P(Checkout | not seen), what confounding makes
+            of it.
         `score_effect` per touchpoint: points on the satisfaction scale.
 
     Args:
@@ -92,9 +96,10 @@ def known_truth(journeys: int = 5000, seed: int = 0) -> Study:
         name="known_truth",
         title="Four touchpoints whose effects are known",
         description=(
-            "Customers start at Home and may meet an Ad, a Chat, a Complaint and a Gift before they check out. Chat "
-            "and Gift help, Complaint harms, Ad and Home do nothing; readiness to buy brings both the Ad and the "
-            "Checkout, so the Ad looks useful until the persona is held constant."
+            "Customers start at Home and may meet an Ad, a Chat, a Complaint and a Gift before they "
+            "check out. Chat and Gift help, Complaint harms, Ad and Home do nothing; readiness to buy "
+            "brings both the Ad and the Checkout, so the Ad looks useful until the persona is held "
+            "constant."
         ),
         events=rows.table(),
         responses=responses,
@@ -150,7 +155,7 @@ def _cells() -> Iterator[tuple[float, int, dict[str, bool]]]:
 def _conversion(persona: int, seen: Mapping[str, bool], without: str | None = None) -> float:
     logit = _BASE_LOGIT + _INTENT[persona]
     logit += sum(_LOGIT[name] for name, there in seen.items() if there and name != without)
-    return float(logistic(np.float64(logit)))
+    return float(logistic(logit))
 
 
 def _truth() -> dict[str, dict[str, float]]:

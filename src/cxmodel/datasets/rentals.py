@@ -21,6 +21,7 @@ from cxmodel.datasets.drawing import (
     generator,
     happens,
     numbered,
+    only,
     pick,
     require_positive,
     texts,
@@ -92,21 +93,23 @@ class _Rentals:
 def car_rental(customers: int = 1500, seed: int = 0) -> Study:
     """Generate car rentals in which support calls often fail and a direct message may rescue them.
 
-    Business travellers, holiday drivers and weekend movers book a car, pick it up and return it. In 45 % of rentals
-    there is a breakdown or a question, and the customer calls support. A call is answered with chance 0.4; otherwise it
-    fails, and 35 % try a second time. Of those whose last call failed some send a direct message, business travellers
-    most often. The message is always answered, in a quarter of cases by two people one after the other, and it solves
-    the problem with chance 0.75. Customers of whom a call was answered always get their problem solved.
+    Business travellers, holiday drivers and weekend movers book a car, pick it up and return it. In 45 % of
+    rentals there is a breakdown or a question, and the customer calls support. A call is answered with chance
+    0.4; otherwise it fails, and 35 % try a second time. Of those whose last call failed some send a direct
+    message, business travellers most often. The message is always answered, in a quarter of cases by two
+    people one after the other, and it solves the problem with chance 0.75. Customers of whom a call was
+    answered always get their problem solved.
 
-    Planted: two surveys of satisfaction from 1 to 5. "call_csat", asked right after the last call, is low where that
-    call failed. "rental_csat", asked after the return, is low where nobody helped, and almost as high as without a
-    problem where the message did: the recovery. Rescued customers rent again as often as others, those left alone
-    rarely. Persona decides who sends a message, and nothing else. About 40 % answer, at random; 3 % of answers are
-    blanks coded 11. Events carry the contact person. Times are UTC in 2025, values are EUR.
+    Planted: two surveys of satisfaction from 1 to 5. "call_csat", asked right after the last call, is low
+    where that call failed. "rental_csat", asked after the return, is low where nobody helped, and almost as
+    high as without a
+    problem where the message did: the recovery. Rescued customers rent again as often as others, those left
+    alone rarely. Persona decides who sends a message, and nothing else. About 40 % answer, at random; 3 % of
+    answers are blanks coded 11. Events carry the contact person. Times are UTC in 2025, values are EUR.
 
     Truth, exact from the chances above, for first rentals:
-        `outcome`: share of picked-up rentals per outcome ("no problem", "solved by call", "rescued by message",
-        "not rescued").
+        `outcome`: share of picked-up rentals per outcome ("no problem", "solved by call", "rescued by
+            message", "not rescued").
         `recovery`: P(solved | last call failed) under "all" and per persona, and "given message".
         `call_fails`: P(last call failed | called) under "last call".
         `call_csat` and `rental_csat`: share of 4 and 5, by "answered" or "failed", and by outcome.
@@ -185,9 +188,9 @@ def _study(
         name="car_rental",
         title="Failed calls rescued by a direct message",
         description=(
-            "Drivers who need help on the road call support, and the call often fails. Some write a direct message "
-            "instead. Where it solves the problem, satisfaction recovers and customers rent again; where nobody "
-            "helps, both stay low."
+            "Drivers who need help on the road call support, and the call often fails. Some write a "
+            "direct message instead. Where it solves the problem, satisfaction recovers and customers "
+            "rent again; where nobody helps, both stay low."
         ),
         events=rows.table(),
         responses=answers.table(),
@@ -229,7 +232,7 @@ def _get_help(
     for attempt in (1, 2):
         tried = rentals.calls >= attempt
         works = tried & rentals.answered & (rentals.calls == attempt)
-        rows.add("Calls support", tried, called, contact=np.where(works, agent, None).astype(object))
+        rows.add("Calls support", tried, called, contact=only(works, agent))
         failed = called + between(rng, 2 * MINUTE, 15 * MINUTE, size)
         rows.add("Call fails", tried & ~works, failed)
         over = np.where(tried, np.where(works, called, failed), over)
@@ -239,7 +242,9 @@ def _get_help(
     for how, chances in _CALL_CSAT.items():
         asked = rentals.needs_help & (rentals.answered == (how == "answered"))
         about = "Calls support" if how == "answered" else "Call fails"
-        _ask(rng, answers, "call_csat", asked, chances, over + MINUTE, 8 * MINUTE, about)
+        _ask(
+            rng, answers, "call_csat", asked, chances, earliest=over + MINUTE, within=8 * MINUTE, about=about
+        )
     _exchange_messages(rng, rows, rentals, over + between(rng, 10 * MINUTE, 2 * HOUR, size))
 
 
@@ -268,7 +273,16 @@ def _return(
     rows.add("Satisfaction survey", rentals.picked_up, surveyed)
     for index, chances in enumerate(_RENTAL_CSAT):
         asked = rentals.picked_up & (rentals.outcome == index)
-        _ask(rng, answers, "rental_csat", asked, chances, surveyed + MINUTE, 2 * DAY, None)
+        _ask(
+            rng,
+            answers,
+            "rental_csat",
+            asked,
+            chances,
+            earliest=surveyed + MINUTE,
+            within=2 * DAY,
+            about=None,
+        )
     reviews = rentals.picked_up & happens(rng, _REVIEW_RATE, size)
     rows.add("Writes review", reviews, surveyed + between(rng, HOUR, 7 * DAY, size))
 
@@ -279,6 +293,7 @@ def _ask(
     question: str,
     asked: Booleans,
     chances: Sequence[float],
+    *,
     earliest: Integers,
     within: int,
     about: str | None,

@@ -9,13 +9,16 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 Column: TypeAlias = NDArray[np.generic]
 
 
 def _read_only(columns: Mapping[str, Column]) -> Mapping[str, Column]:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns differ in length: {lengths}; give every column one value per row")
     views = {name: column.view() for name, column in columns.items()}
     for view in views.values():
         view.flags.writeable = False
@@ -26,15 +29,16 @@ def _read_only(columns: Mapping[str, Column]) -> Mapping[str, Column]:
 class Table:
     """Columns of equal length, in a fixed order.
 
-    Text is an object array of `str` with `None` where there is nothing; times are `datetime64[us]` in UTC; numbers
-    that may be missing are floats with NaN.
+    Text is an object array of `str` with `None` where there is nothing; times are `datetime64[us]` in UTC;
+    numbers that may be missing are floats with NaN.
 
     Attributes:
         columns: Column name to array, read-only.
 
     Example:
         >>> import numpy as np
-        >>> table = Table({"score": np.array([9, 4]), "time": np.array(["2025-01-01", "NaT"], "datetime64[us]")})
+        >>> days = np.array(["2025-01-01", "NaT"], "datetime64[us]")
+        >>> table = Table({"score": np.array([9, 4]), "time": days})
         >>> table.rows
         2
         >>> table.to_dicts()[1]
@@ -43,21 +47,17 @@ class Table:
 
     columns: Mapping[str, Column] = field(converter=_read_only)
 
-    @columns.validator
-    def _check_lengths(self, _: "Attribute[Mapping[str, Column]]", columns: Mapping[str, Column]) -> None:
-        lengths = {name: len(column) for name, column in columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"columns differ in length: {lengths}; give every column one value per row")
-
     @property
     def rows(self) -> int:
         """Number of rows."""
         return next((len(column) for column in self.columns.values()), 0)
 
     def __len__(self) -> int:
+        """Give the number of rows."""
         return self.rows
 
     def __getitem__(self, name: str) -> Column:
+        """Give one column."""
         return self.columns[name]
 
     def to_dicts(self) -> list[dict[str, object]]:
@@ -91,11 +91,11 @@ class Study:
         name: Short name, also the name of the function that made it.
         title: One line for a heading.
         description: Who, what happens, and what is planted, in a few sentences.
-        events: One row per event: customer, journey, touchpoint, time, channel, department, source, and more.
-        responses: One row per survey answer: response, customer, journey, question, score, time, about, and more.
+        events: One row per event: customer, journey, touchpoint, time, channel, department, source …
+        responses: One row per survey answer: response, customer, journey, question, score, time, about …
         customers: One row per customer: persona and other attributes.
         journeys: One row per journey: customer and facts known about the journey.
-        catalogue: Touchpoint to its stage, channel, department, kind and initiator, in the order of the journey.
+        catalogue: Touchpoint to its stage, channel, department, kind and initiator, in journey order.
         goals: Goal name to the touchpoints that attain it.
         scales: Question to its scale, named as on the command line.
         truth: What a right analysis must find: quantity to group to value.
@@ -148,7 +148,8 @@ def _plain(column: Column) -> list[object]:
         return [None if time is None else time.replace(tzinfo=UTC) for time in times]
     values: list[object] = column.tolist()
     if np.issubdtype(column.dtype, np.floating):
-        return [None if value != value else value for value in values]
+        missing: list[bool] = np.isnan(column.astype(np.float64)).tolist()
+        return [None if absent else value for absent, value in zip(missing, values, strict=True)]
     return values
 
 
