@@ -1,0 +1,1 @@
+"""Statistics on plain arrays: intervals, tests, chains and survival, without a word about their use."""
