@@ -1,9 +1,9 @@
 """The share of +1 minus the share of −1 among answers that are −1, 0 or +1.
 
 Counts are arrays of shape (…, 3): how many −1, how many 0, how many +1. They need not be whole numbers:
-divide them by the design effect of a weighted or clustered sample. Every value and bound is on the scale [-1, 1];
-the functions broadcast over the leading axes, and a group without answers gets nan, without a warning.
-Net scores (promoters minus detractors, positive minus negative) are values of this kind.
+divide them by the design effect of a weighted or clustered sample. Every value and bound is on the scale
+[-1, 1]; the functions broadcast over the leading axes, and a group without answers gets nan, without a
+warning. Net scores (promoters minus detractors, positive minus negative) are values of this kind.
 """
 
 import math
@@ -210,7 +210,7 @@ def _lower_score_end(shares: Floats, scale: Floats) -> Floats:
     low, high = np.full(scale.shape, -1.0), theta.copy()
     # Start where the bound would be if the share of 0 were fixed.
     at = (theta - root(scale * (opinion * (1 + scale) - theta**2))) / (1 + scale)
-    at = np.clip(at, low, high)
+    at = floats(np.clip(at, low, high))
     open_ = np.flatnonzero(high > low)
     for _ in range(_ITERATIONS):
         if not open_.size:
