@@ -1,6 +1,8 @@
 """Laws, deletion one by one, simulation-free oracles and published values of the chain functions."""
 
+import itertools
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,7 @@ def fit(journeys: list[Journey], states: int = STATES) -> Chain:
             continue
         starts[path[0]] += 1
         ends[reached][path[-1]] += 1
-        for here, following in zip(path, path[1:], strict=False):
+        for here, following in itertools.pairwise(path):
             steps[here, following] += 1
     return chain_from_counts(steps, starts, ends[True], ends[False], bare[True], bare[False])
 
@@ -214,7 +216,7 @@ def test_a_batch_equals_its_chains_one_by_one() -> None:
     bare = rng.integers(0, 3, (3, 2))
     batch = chain_from_counts(steps, starts, goal, lost, bare, bare)
     members = rng.integers(0, 2, (4, 6)).astype(bool)
-    functions = [
+    functions: list[Callable[[Chain], Floats]] = [
         goal_probability,
         removal_effects,
         visits_from_start,
@@ -363,7 +365,7 @@ def higher_order(rows: list[Row], order: int) -> tuple[Chain, Any, Floats, list[
     for path, hits, misses, worth in rows:
         walk = [index[tuple(path[max(0, k + 1 - order) : k + 1])] for k in range(len(path))]
         starts[walk[0]] += hits + misses
-        for here, following in zip(walk, walk[1:], strict=False):
+        for here, following in itertools.pairwise(walk):
             steps[here, following] += hits + misses
         goal[walk[-1]] += hits
         lost[walk[-1]] += misses
