@@ -178,6 +178,14 @@ def test_moving_all_that_leaves_into_a_loop_has_no_answer() -> None:
     assert float(what_if(chain, 0, "lost", "goal", 2 / 3)) == pytest.approx(0)
 
 
+def test_a_state_without_a_way_to_the_goal_has_exactly_none() -> None:
+    # Rounding in the inverse alone would leave -2e-16 for state 0 here.
+    chain = fit([((1, 0, 0, 0, 0, 0), False), ((1, 1), True)])
+    assert absorption_probabilities(chain)[0][0] == 0.0
+    assert removal_effects(chain)[0] == 0.0
+    assert not conditioned_on_goal(chain).transitions[0].any()
+
+
 def test_a_closed_class_takes_walks_for_ever_but_breaks_nothing() -> None:
     # 0 leads to the goal, or into the loop between 1 and 2; 3 was entered but never left.
     steps = [[0, 1, 0, 1], [0, 0, 5, 0], [0, 5, 0, 0], [0, 0, 0, 0]]

@@ -87,14 +87,20 @@ def escapes(chain: Chain) -> NDArray[np.bool_]:
     >>> escapes(caught).tolist()
     [True, False, False]
     """
-    open_ = chain.transitions > 0
-    reached = ~open_.any(axis=-1) | (chain.goal > 0) | (chain.lost > 0)
-    for _ in range(reached.shape[-1]):
-        further = reached | (open_ & reached[..., None, :]).any(axis=-1)
-        if np.array_equal(further, reached):
-            break
-        reached = further
-    return reached
+    stuck = ~(chain.transitions > 0).any(axis=-1)
+    ends = stuck | (chain.goal > 0) | (chain.lost > 0)
+    reach: NDArray[np.bool_] = np.any(_leads_to(chain.transitions) & ends[..., None, :], axis=-1)
+    return reach
+
+
+def _leads_to(transitions: Floats) -> NDArray[np.bool_]:
+    """Return whether state j can come after state i, or is i: the closure of the graph, by squaring it."""
+    size = transitions.shape[-1]
+    reach = (transitions > 0) | np.eye(size, dtype=np.bool_)
+    for _ in range(max(size - 1, 1).bit_length()):
+        hops = reach.astype(np.float32)
+        reach = np.matmul(hops, hops) > 0
+    return reach
 
 
 def fundamental_matrix(chain: Chain) -> Floats:
@@ -114,7 +120,9 @@ def fundamental_matrix(chain: Chain) -> Floats:
 def _visits(chain: Chain) -> Floats:
     """Return N with the closed classes opened: a walk that enters a state of them stops there."""
     inner = np.where(escapes(chain)[..., None], chain.transitions, 0.0)
-    return _inverse(np.eye(inner.shape[-1]) - inner)
+    visits = _inverse(np.eye(inner.shape[-1]) - inner)
+    # Visits that cannot happen are exactly 0, whatever the rounding of the inverse.
+    return np.where(_leads_to(inner), visits, 0.0)
 
 
 def _inverse(systems: Floats) -> Floats:
@@ -389,8 +397,8 @@ def conditioned_on_goal(chain: Chain) -> Chain:
 def path_entropy(chain: Chain) -> Floats:
     """Return the entropy of whole walks in bits, `H(start) + Σ_i N_si·H(p_i)`, shape (…), 0 or more.
 
-    2 to this power is the effective number of different walks (Ekroot & Cover 1993, doi:10.1109/18.243461).
-    nan where there is a choice in a state from which a walk cannot escape.
+    2 to this power is the effective number of different walks (Ekroot & Cover 1993, IEEE Trans. Inf. Theory
+    39:1418). nan where there is a choice in a state from which a walk cannot escape.
 
     >>> float(path_entropy(chain_from_counts([[0]], [2], [1], [1])))
     1.0

@@ -101,7 +101,7 @@ def _standard_error(counts: ArrayLike) -> Floats:
 def wald(counts: ArrayLike, level: float = 0.95) -> Bounds:
     """Normal interval `θ ± z·√(σ²/n)`, clipped to [-1, 1].
 
-    Too narrow for small n (exact coverage at n = 10 is 85 % on average for a nominal 95 %) and of no width at
+    Too narrow for small n (exact coverage at n = 10 is about 85 % for a nominal 95 %) and of no width at
     all where everybody agrees. Use `score` unless you need this one for comparison.
 
     Args:
@@ -118,7 +118,7 @@ def wald(counts: ArrayLike, level: float = 0.95) -> Bounds:
 
 
 def adjusted_wald(counts: ArrayLike, level: float = 0.95) -> Bounds:
-    """Wald interval after adding (¾, 1½, ¾) to the counts (Rocks 2016, doi:10.1080/00031305.2016.1158124).
+    """Wald interval after adding (¾, 1½, ¾) to the counts (Rocks 2016, arXiv:1601.07235).
 
     Args:
         counts: Numbers of −1, 0 and +1, shape (…, 3).
@@ -138,7 +138,7 @@ def adjusted_wald(counts: ArrayLike, level: float = 0.95) -> Bounds:
 def goodman(counts: ArrayLike, level: float = 0.95) -> Bounds:
     """Simultaneous interval: Wald with `√χ²₂` in the place of z, clipped to [-1, 1].
 
-    For several contrasts of the same three counts at once (Goodman 1964, doi:10.1214/aoms/1177703569). Wider
+    For several contrasts of the same three counts at once (Goodman 1964, Ann. Math. Statist. 35:716). Wider
     than needed for the one contrast +1 minus −1.
 
     Args:
@@ -253,7 +253,7 @@ def difference(
     """Compare two independent groups: signed difference second minus first, with a normal test.
 
     Formula: `Δ = θ₂ − θ₁`, `SE = √(σ₁²/n₁ + σ₂²/n₂)`; adjusted adds (¾, 1½, ¾) to the counts of each group
-    first (Rocks 2016, doi:10.1080/00031305.2016.1158124), which is better for small groups.
+    first (Rocks 2016, arXiv:1601.07235), which is better for small groups.
 
     Args:
         first: Counts of −1, 0 and +1 of the first group, shape (…, 3).
