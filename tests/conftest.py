@@ -82,6 +82,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     gaps = not_run(terminalreporter)
     if NO_SKIPS and gaps:
-        terminalreporter.write_line(
-            f"CXMODEL_NO_SKIPS: the run fails because of {', '.join(gaps)}.", red=True
-        )
+        terminalreporter.write_line(f"CXMODEL_NO_SKIPS: the run fails because of {', '.join(gaps)}.", red=True)

@@ -29,10 +29,7 @@ def project_files() -> list[Path]:
     return [
         path
         for path in [*ROOT.iterdir(), *inside]
-        if path.is_file()
-        and path.suffix in kinds
-        and not skipped & set(path.parts)
-        and path != Path(__file__)
+        if path.is_file() and path.suffix in kinds and not skipped & set(path.parts) and path != Path(__file__)
     ]
 
 

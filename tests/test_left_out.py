@@ -21,9 +21,7 @@ def run(folder: Path, *tests: str, no_skips: bool) -> tuple[int, str]:
     shutil.copy(HERE / "conftest.py", folder)
     for number, text in enumerate(tests):
         (folder / f"test_{number}.py").write_text(text, encoding="utf-8")
-    (folder / "pytest.ini").write_text(
-        "[pytest]\nmarkers =\n    open_data\n    needs_dot\n", encoding="utf-8"
-    )
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    open_data\n    needs_dot\n", encoding="utf-8")
     environment = {
         **os.environ,
         "PATH": str(folder),

@@ -97,9 +97,7 @@ def licences(package: Distribution) -> set[str]:
     expressions = declared(package, "License-Expression")
     if expressions:
         return set(re.split(r"\s+(?:AND|OR|WITH)\s+", re.sub(r"[()]", "", expressions[0])))
-    classified = [
-        line.split(" :: ")[-1] for line in declared(package, "Classifier") if line.startswith("License ::")
-    ]
+    classified = [line.split(" :: ")[-1] for line in declared(package, "Classifier") if line.startswith("License ::")]
     spoken = [name for name in classified if name != "OSI Approved"]
     spoken = spoken or [text.partition("\n")[0] for text in declared(package, "License")] or ["nothing"]
     return {SPOKEN.get(name.lower(), name) for name in spoken}
@@ -120,11 +118,7 @@ def test_every_licence_is_permissive_or_a_listed_exception(name: str) -> None:
 def carried(package: Distribution) -> set[str]:
     """Name the shared libraries that a wheel brings along, without version and hash."""
     inside = [Path(str(file)) for file in package.files or ()]
-    return {
-        re.split(r"-(?:\d|[0-9a-f]{8}\b)|\.so", path.name)[0]
-        for path in inside
-        if path.parts[0].endswith(".libs")
-    }
+    return {re.split(r"-(?:\d|[0-9a-f]{8}\b)|\.so", path.name)[0] for path in inside if path.parts[0].endswith(".libs")}
 
 
 def test_every_library_inside_a_wheel_is_listed() -> None:

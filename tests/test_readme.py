@@ -10,9 +10,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def test_quickstart_runs(tmp_path: Path) -> None:
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert blocks
     for code in blocks:
         run = subprocess.run(

@@ -1,1 +1,79 @@
-"""Customer journeys as graphs of touchpoints."""
+"""Customer journeys as graphs of touchpoints: the drawn map, the event log and the survey in one model."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cxmodel import by as by
+    from cxmodel import datasets as datasets
+    from cxmodel import errors as errors
+    from cxmodel import metrics as metrics
+    from cxmodel.exporting import (
+        Exported as Exported,
+    )
+    from cxmodel.exporting import (
+        export as export,
+    )
+    from cxmodel.exporting import (
+        installed_plugins as installed_plugins,
+    )
+    from cxmodel.graph import JourneyGraph as JourneyGraph
+    from cxmodel.journeys import Journeys as Journeys
+    from cxmodel.journeys import read_events as read_events
+    from cxmodel.model.breakdowns import Breakdown as Breakdown
+    from cxmodel.model.estimates import Estimate as Estimate
+    from cxmodel.model.estimates import Interval as Interval
+    from cxmodel.model.goals import Goal as Goal
+    from cxmodel.model.people import (
+        Channel as Channel,
+    )
+    from cxmodel.model.people import (
+        Department as Department,
+    )
+    from cxmodel.model.people import (
+        Persona as Persona,
+    )
+    from cxmodel.model.people import (
+        Stage as Stage,
+    )
+    from cxmodel.model.people import (
+        Touchpoint as Touchpoint,
+    )
+    from cxmodel.model.scales import Question as Question
+    from cxmodel.model.scales import Scale as Scale
+    from cxmodel.model.transitions import Transition as Transition
+    from cxmodel.responses import Responses as Responses
+    from cxmodel.responses import read_responses as read_responses
+
+_MODULES: Final = ("by", "datasets", "errors", "metrics")
+_HOMES: Final = {
+    "Breakdown": "model.breakdowns", "Channel": "model.people", "Department": "model.people", "Estimate": "model.estimates",
+    "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
+    "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
+    "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
+    "export": "exporting", "installed_plugins": "exporting", "read_events": "journeys", "read_responses": "responses",
+}  # fmt: skip
+
+__all__ = [
+    "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys", "Persona",
+    "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors", "export",
+    "installed_plugins", "metrics", "read_events", "read_responses",
+]  # fmt: skip
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"cxmodel.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cxmodel' has no attribute {name!r}")
+    value: object = getattr(import_module(f"cxmodel.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

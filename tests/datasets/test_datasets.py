@@ -94,9 +94,7 @@ def test_rows_are_lawful(make: Maker, size: int, seed: int) -> None:
 @every_study
 @settings(max_examples=15, deadline=None)
 @given(size=sizes, seed=seeds)
-def test_every_answer_is_in_range_and_follows_an_event_of_its_journey(
-    make: Maker, size: int, seed: int
-) -> None:
+def test_every_answer_is_in_range_and_follows_an_event_of_its_journey(make: Maker, size: int, seed: int) -> None:
     study = make(size, seed)
     seen = happened(study)
     owner = {row["journey"]: row["customer"] for row in study.journeys.to_dicts()}
@@ -165,9 +163,7 @@ def test_museum_membership_and_queue_come_out_as_planted(big_museum: Study) -> N
     first = {name: steps for name, steps in happened(big_museum).items() if str(name).endswith("/1")}
     persona = {row["customer"]: row["persona"] for row in big_museum.customers.to_dicts()}
     truth = big_museum.truth["membership"]
-    assert share(["Joins as member" in steps for steps in first.values()]) == pytest.approx(
-        truth["all"], abs=0.01
-    )
+    assert share(["Joins as member" in steps for steps in first.values()]) == pytest.approx(truth["all"], abs=0.01)
     for who in set(persona.values()):
         joined = ["Joins as member" in s for name, s in first.items() if persona[str(name)[:-2]] == who]
         assert share(joined) == pytest.approx(truth[str(who)], abs=0.02)
@@ -248,12 +244,8 @@ def test_rental_recovery_comes_out_as_planted() -> None:
             scores[outcome[answer["journey"]]].append(int(str(answer["score"])))
     for how, planted in study.truth["outcome"].items():
         assert share([found == how for found in first.values()]) == pytest.approx(planted, abs=0.015)
-        assert sum(scores[how]) / len(scores[how]) == pytest.approx(
-            study.truth["rental_csat_mean"][how], abs=0.12
-        )
-        assert share([score >= 4 for score in scores[how]]) == pytest.approx(
-            study.truth["rental_csat"][how], abs=0.05
-        )
+        assert sum(scores[how]) / len(scores[how]) == pytest.approx(study.truth["rental_csat_mean"][how], abs=0.12)
+        assert share([score >= 4 for score in scores[how]]) == pytest.approx(study.truth["rental_csat"][how], abs=0.05)
         back = [str(name)[:-2] + "/2" in journeys for name, found in first.items() if found == how]
         assert share(back) == pytest.approx(study.truth["rents_again"][how], abs=0.03)
     failed = [how for how in first.values() if how in ("rescued by message", "not rescued")]
@@ -290,9 +282,7 @@ def test_planted_score_effects_are_additive() -> None:
     study = known_truth(journeys=20_000, seed=4)
     steps = happened(study)
     names = ["Ad", "Chat", "Complaint", "Gift"]
-    persona = dict(
-        zip(study.customers["customer"].tolist(), study.customers["persona"].tolist(), strict=True)
-    )
+    persona = dict(zip(study.customers["customer"].tolist(), study.customers["persona"].tolist(), strict=True))
     level = {"Just looking": -1.0, "Comparing": 0.0, "Ready to buy": 1.0}
     answers = study.responses.to_dicts()
     design = np.array(

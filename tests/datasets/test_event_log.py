@@ -14,9 +14,7 @@ orders = st.sampled_from(["time", "customer", "shuffled"])
 
 
 def rows(log: EventLog) -> list[tuple[object, ...]]:
-    return list(
-        zip(log.customer.tolist(), log.code.tolist(), log.time.astype(np.int64).tolist(), strict=True)
-    )
+    return list(zip(log.customer.tolist(), log.code.tolist(), log.time.astype(np.int64).tolist(), strict=True))
 
 
 @settings(max_examples=40, deadline=None)

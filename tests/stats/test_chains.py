@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxmodel.stats._arrays import Floats
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.chains import (
     Chain,
     absorption_probabilities,
@@ -95,9 +95,7 @@ def test_removal_effects_equal_deletion(journeys: list[Journey]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(JOURNEYS, st.sets(st.integers(0, STATES - 1)), st.lists(st.floats(0, 9), min_size=5, max_size=5))
-def test_set_and_reward_effects_equal_deletion(
-    journeys: list[Journey], removed: set[int], worth: list[float]
-) -> None:
+def test_set_and_reward_effects_equal_deletion(journeys: list[Journey], removed: set[int], worth: list[float]) -> None:
     chain, reward = fit(journeys), np.array(worth)
     members = [[i in removed for i in range(STATES)], *np.eye(STATES, dtype=bool).tolist()]
     whole = slow_goal_probability(chain, set(), reward)
@@ -122,8 +120,7 @@ def test_removal_effect_is_reach_among_those_who_reach_the_goal(journeys: list[J
 @given(JOURNEYS)
 def test_collapsing_repeats_keeps_probability_and_effects(journeys: list[Journey]) -> None:
     collapsed = [
-        (tuple(s for k, s in enumerate(path) if k == 0 or path[k - 1] != s), reached)
-        for path, reached in journeys
+        (tuple(s for k, s in enumerate(path) if k == 0 or path[k - 1] != s), reached) for path, reached in journeys
     ]
     chain, short = fit(journeys), fit(collapsed)
     assert float(goal_probability(chain)) == pytest.approx(float(goal_probability(short)), abs=1e-10)
@@ -242,9 +239,7 @@ def test_a_batch_equals_its_chains_one_by_one() -> None:
         lambda chain: gradient(chain)[0],
     ]
     for index in np.ndindex(3, 2):
-        one = chain_from_counts(
-            steps[index], starts[index], goal[index], lost[index], bare[index], bare[index]
-        )
+        one = chain_from_counts(steps[index], starts[index], goal[index], lost[index], bare[index], bare[index])
         for function in functions:
             assert function(batch)[index] == pytest.approx(function(one), nan_ok=True)
 
@@ -275,9 +270,7 @@ def fractions(values: list[list[str]]) -> Floats:
 
 @pytest.fixture
 def markov(open_data: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(
-        (open_data / "reference" / "markov.json").read_text(encoding="utf-8")
-    )
+    content: dict[str, Any] = json.loads((open_data / "reference" / "markov.json").read_text(encoding="utf-8"))
     return content
 
 
@@ -285,9 +278,7 @@ def reference_chain(case: dict[str, Any]) -> tuple[Chain, list[str]]:
     states = case["transient"]
     steps = case["transitions"]
     rows = np.array([[float(Fraction(steps[a].get(b, "0"))) for b in states] for a in states])
-    goal, lost = (
-        np.array([float(Fraction(steps[a].get(end, "0"))) for a in states]) for end in ["BUY", "DROP"]
-    )
+    goal, lost = (np.array([float(Fraction(steps[a].get(end, "0"))) for a in states]) for end in ["BUY", "DROP"])
     start = np.array([float(name == "start") for name in states])
     return chain_from_counts(rows, start, goal, lost), states
 
@@ -351,9 +342,7 @@ def test_what_if_and_conditioning_references(markov: dict[str, Any]) -> None:
         for target, value in row.items():
             here = states.index(name)
             ends = {"BUY": converted.goal[here], "DROP": converted.lost[here]}
-            found_value = (
-                ends[target] if target in ends else converted.transitions[here, states.index(target)]
-            )
+            found_value = ends[target] if target in ends else converted.transitions[here, states.index(target)]
             assert found_value == pytest.approx(float(Fraction(value)), abs=1e-12)
 
 
@@ -363,9 +352,7 @@ Row = tuple[list[str], int, int, float]
 def higher_order(rows: list[Row], order: int) -> tuple[Chain, Any, Floats, list[str]]:
     """Count contexts of the last `order` steps; return chain, members of each name, rewards and names."""
     names = sorted({name for path, *_ in rows for name in path})
-    contexts = sorted(
-        {tuple(path[max(0, k + 1 - order) : k + 1]) for path, *_ in rows for k in range(len(path))}
-    )
+    contexts = sorted({tuple(path[max(0, k + 1 - order) : k + 1]) for path, *_ in rows for k in range(len(path))})
     index = {context: k for k, context in enumerate(contexts)}
     size = len(contexts)
     steps, starts = np.zeros((size, size)), np.zeros(size)
@@ -394,9 +381,7 @@ def test_removal_effect_references(open_data: Path) -> None:
         effects = set_removal_effects(chain, members)
         assert dict(zip(names, effects, strict=True)) == pytest.approx(expected["removal_effect"], abs=1e-10)
         effects = set_removal_effects(chain, members, reward)
-        assert dict(zip(names, effects, strict=True)) == pytest.approx(
-            expected["removal_effect_value"], abs=1e-10
-        )
+        assert dict(zip(names, effects, strict=True)) == pytest.approx(expected["removal_effect_value"], abs=1e-10)
     chain, _, _, names = higher_order(toys["toy_bryl"]["rows"], 1)
     effects = removal_effects(chain)
     assert dict(zip(names, effects, strict=True)) == pytest.approx(toys["toy_bryl"]["removal_effect"])

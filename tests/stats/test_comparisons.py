@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, false_discovery_control, ttest_ind_from_stats
 
-from cxmodel.stats._arrays import Floats
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.comparisons import benjamini_hochberg, holm, mix_and_rate, two_proportions, welch
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -81,9 +81,7 @@ def test_welch_needs_two_observations_and_some_variance() -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1))
-def test_two_proportions_equal_the_chi_square_test(
-    n_a: int, n_b: int, share_a: float, share_b: float
-) -> None:
+def test_two_proportions_equal_the_chi_square_test(n_a: int, n_b: int, share_a: float, share_b: float) -> None:
     k_a, k_b = round(share_a * n_a), round(share_b * n_b)
     test = two_proportions(k_a, n_a, k_b, n_b)
     assert float(test.value) == pytest.approx(k_b / n_b - k_a / n_a)
@@ -97,9 +95,7 @@ def test_two_proportions_equal_the_chi_square_test(
 
 
 @given(SHARES, RATES, SHARES, RATES)
-def test_mix_and_rate_sum_to_the_change(
-    share_0: Floats, rate_0: Floats, share_1: Floats, rate_1: Floats
-) -> None:
+def test_mix_and_rate_sum_to_the_change(share_0: Floats, rate_0: Floats, share_1: Floats, rate_1: Floats) -> None:
     mix, rate = mix_and_rate(share_0, rate_0, share_1, rate_1)
     assert float((mix + rate).sum()) == pytest.approx(float(share_1 @ rate_1 - share_0 @ rate_0), abs=1e-12)
     back_mix, back_rate = mix_and_rate(share_1, rate_1, share_0, rate_0)
@@ -122,8 +118,7 @@ def test_mix_and_rate_reference(open_data: Path) -> None:
     case = json.loads(text)["kitagawa_mix_rate"]
     names = list(case["mix"])
     before, after = (
-        np.array([case[period][name] for name in names])
-        for period in ("period0_share_nps", "period1_share_nps")
+        np.array([case[period][name] for name in names]) for period in ("period0_share_nps", "period1_share_nps")
     )
     mix, rate = mix_and_rate(before[:, 0], before[:, 1], after[:, 0], after[:, 1])
     assert dict(zip(names, mix, strict=True)) == pytest.approx(case["mix"], abs=1e-12)

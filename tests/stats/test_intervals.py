@@ -104,9 +104,7 @@ def test_mover_turns_round_and_contains_the_difference(a: list[float], b: list[f
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
-def test_mover_of_symmetric_intervals_adds_the_squares(
-    a: float, b: float, half_a: float, half_b: float
-) -> None:
+def test_mover_of_symmetric_intervals_adds_the_squares(a: float, b: float, half_a: float, half_b: float) -> None:
     low, high = mover_difference(a, a - half_a, a + half_a, b, b - half_b, b + half_b)
     assert (high - low) / 2 == pytest.approx(np.hypot(half_a, half_b), abs=1e-12)
 
@@ -121,9 +119,7 @@ def test_mover_of_symmetric_intervals_adds_the_squares(
         ((10, 10, 0, 10), (0.6075, 1.0)),
     ],
 )
-def test_newcombe_published_examples(
-    counts: tuple[int, int, int, int], expected: tuple[float, float]
-) -> None:
+def test_newcombe_published_examples(counts: tuple[int, int, int, int], expected: tuple[float, float]) -> None:
     assert newcombe_difference(*counts) == pytest.approx(expected, abs=5.1e-5)
 
 

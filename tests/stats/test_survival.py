@@ -92,9 +92,7 @@ def test_weights_are_repeated_observations(observations: list[Observation], data
 
 
 @given(OBSERVATIONS, st.data())
-def test_late_entry_counts_only_those_under_observation(
-    observations: list[Observation], data: st.DataObject
-) -> None:
+def test_late_entry_counts_only_those_under_observation(observations: list[Observation], data: st.DataObject) -> None:
     entries = [data.draw(st.integers(0, t)) for t, _ in observations]
     table = table_of(observations, entries=entries)
     for time, found in zip(table.times, table.at_risk, strict=True):
@@ -144,17 +142,13 @@ def test_log_rank_equals_scipy(first: list[Observation], second: list[Observatio
     oracle = logrank(censored(first), censored(second))
     assert test.statistic == pytest.approx(float(oracle.statistic) ** 2, abs=1e-9)
     assert test.p == pytest.approx(float(oracle.pvalue), abs=1e-9)
-    assert log_rank(at_risk[::-1], events.sum(axis=1)[::-1]).statistic == pytest.approx(
-        test.statistic, abs=1e-9
-    )
+    assert log_rank(at_risk[::-1], events.sum(axis=1)[::-1]).statistic == pytest.approx(test.statistic, abs=1e-9)
 
 
 def test_log_rank_of_three_groups_and_an_empty_one() -> None:
     # Groups 2 and 3 together behave as the second of two groups if they are equal.
     rows = [(1, 1), (2, 1), (4, 0), (5, 1)]
-    _, at_risk, events = common_tables(
-        [table_of(rows), table_of([(3, 1), (6, 1)]), table_of([(3, 1), (6, 1)])]
-    )
+    _, at_risk, events = common_tables([table_of(rows), table_of([(3, 1), (6, 1)]), table_of([(3, 1), (6, 1)])])
     test = log_rank(at_risk, events[:, 0])
     assert test.df == 2
     padded = log_rank(np.vstack([at_risk, 0 * at_risk[:1]]), np.vstack([events[:, 0], 0 * events[:1, 0]]))

@@ -53,9 +53,7 @@ def test_walks_equal_enumeration(cells: list[int]) -> None:
     assert [walk.probability for walk in certain] == pytest.approx(expected)
     assert len({walk.states for walk in found}) == len(found)
     for walk in found:
-        probability = (
-            chain.start[walk.states[0]] * chain.goal[walk.states[-1]] if walk.states else chain.start_goal
-        )
+        probability = chain.start[walk.states[0]] * chain.goal[walk.states[-1]] if walk.states else chain.start_goal
         for here, following in itertools.pairwise(walk.states):
             probability = probability * chain.transitions[here, following]
         assert walk.probability == pytest.approx(float(probability))
@@ -90,9 +88,7 @@ def test_reference_walks(open_data: Path) -> None:
     case = json.loads((open_data / "reference" / "markov.json").read_text(encoding="utf-8"))["cx_toy"]
     states, steps = case["transient"], case["transitions"]
     rows = np.array([[float(Fraction(steps[a].get(b, "0"))) for b in states] for a in states])
-    goal, lost = (
-        np.array([float(Fraction(steps[a].get(end, "0"))) for a in states]) for end in ["BUY", "DROP"]
-    )
+    goal, lost = (np.array([float(Fraction(steps[a].get(end, "0"))) for a in states]) for end in ["BUY", "DROP"])
     chain = chain_from_counts(rows, np.array([float(name == "start") for name in states]), goal, lost)
     expected = case["k_best_converting_walks"]
     found = most_probable_walks(chain, len(expected))

@@ -48,18 +48,14 @@ def test_variances_equal_their_definition(sample: Sample) -> None:
     expected = slow_variance(sample, clustered=False)
     assert float(mean_variance(values, weights)) == pytest.approx(expected, abs=1e-12)
     expected = slow_variance(sample, clustered=True)
-    assert float(cluster_variance(values, weights, clusters)) == pytest.approx(
-        expected, abs=1e-12, nan_ok=True
-    )
+    assert float(cluster_variance(values, weights, clusters)) == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 @given(SAMPLES, st.floats(0.01, 100))
 def test_the_unit_of_the_weights_does_not_matter(sample: Sample, factor: float) -> None:
     values, weights, _ = columns(sample)
     scaled = weights * factor
-    assert float(mean_variance(values, scaled)) == pytest.approx(
-        float(mean_variance(values, weights)), abs=1e-9
-    )
+    assert float(mean_variance(values, scaled)) == pytest.approx(float(mean_variance(values, weights)), abs=1e-9)
     assert float(kish_n(scaled)) == pytest.approx(float(kish_n(weights)))
     assert 1 - 1e-9 <= float(kish_n(weights)) <= len(sample) + 1e-9
 

@@ -140,9 +140,7 @@ def _codes(
     return drawn.astype(np.min_scalar_type(touchpoints - 1))
 
 
-def _times(
-    rng: np.random.Generator, first: NDArray[np.bool_], lengths: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _times(rng: np.random.Generator, first: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     gaps = rng.standard_exponential(len(first))
     gaps *= np.where(rng.random(len(first)) < 0.7, 240e6, 6.0 * _DAY)
     steps = gaps.astype(np.int64) + 1_000

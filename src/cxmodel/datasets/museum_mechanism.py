@@ -34,9 +34,7 @@ DESK_SERVICE_S = 3 * MINUTE
 LONG_QUEUE_S = 15 * MINUTE
 
 _LOGIT_PERSONA = (-2.6, -0.9, -1.4)
-_LOGIT = MappingProxyType(
-    {"audio": 0.9, "staff": 0.3, "email": 0.5, "long_queue": -1.1, "cafe": 0.0, "entered": 0.0}
-)
+_LOGIT = MappingProxyType({"audio": 0.9, "staff": 0.3, "email": 0.5, "long_queue": -1.1, "cafe": 0.0, "entered": 0.0})
 _POINTS_PERSONA = (8, 8, 9)
 _POINTS = MappingProxyType({"audio": 1, "staff": 1, "long_queue": -3})
 NPS_NOISE = MappingProxyType({-3: 0.05, -2: 0.1, -1: 0.2, 0: 0.35, 1: 0.2, 2: 0.1})
@@ -159,9 +157,7 @@ class _Cells:
     @property
     def joining(self) -> Floats:
         """Probability of being in the cell and joining."""
-        return (
-            self.weight * self.facts.entered * chance_of_interest(self.persona, self.facts) * JOINS_FROM_PAGE
-        )
+        return self.weight * self.facts.entered * chance_of_interest(self.persona, self.facts) * JOINS_FROM_PAGE
 
     def membership(self, without: str | None = None) -> float:
         """P(joins), where one fact may be switched off everywhere."""
@@ -174,8 +170,7 @@ class _Cells:
         there = getattr(self.facts, fact)
         away = self.facts.entered & ~there
         return float(
-            self.joining[there].sum() / self.weight[there].sum()
-            - self.joining[away].sum() / self.weight[away].sum()
+            self.joining[there].sum() / self.weight[there].sum() - self.joining[away].sum() / self.weight[away].sum()
         )
 
     def nps(self, among: Booleans) -> float:

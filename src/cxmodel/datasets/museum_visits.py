@@ -185,9 +185,7 @@ def _arrivals(rng: np.random.Generator, start: Integers) -> tuple[Integers, Floa
     hour = pick(rng, HOUR_SHARES, len(start))
     # The first of January 2025 is a Wednesday.
     weekend = ((day + 2) % 7 >= 5).astype(np.int64)
-    return day * DAY + (OPENS + hour) * HOUR + between(rng, 0, HOUR - 1, len(start)), np.array(LOAD)[
-        weekend, hour
-    ]
+    return day * DAY + (OPENS + hour) * HOUR + between(rng, 0, HOUR - 1, len(start)), np.array(LOAD)[weekend, hour]
 
 
 def _waits(rng: np.random.Generator, load: Floats) -> Integers:
@@ -199,9 +197,7 @@ def _waits(rng: np.random.Generator, load: Floats) -> Integers:
 def _study(
     rng: np.random.Generator, ids: NDArray[np.object_], persona: Integers, rounds: tuple[_Visits, _Visits]
 ) -> Study:
-    names = [
-        texts([f"{ids[who]}/{number}" for who in visits.customer]) for number, visits in enumerate(rounds, 1)
-    ]
+    names = [texts([f"{ids[who]}/{number}" for who in visits.customer]) for number, visits in enumerate(rounds, 1)]
     journeys, owners = np.concatenate(names), ids[np.concatenate([visits.customer for visits in rounds])]
     visits = _joined(rounds)
     rows = EventRows(CATALOGUE, SOURCES, journeys, owners, ("until", "value"))
@@ -353,6 +349,4 @@ def _ask(
     size = len(asked)
     answered = asked & happens(rng, _RESPONSE_RATE, size)
     given = np.where(happens(rng, _BLANK_RATE, size), BLANK, score)
-    answers.add(
-        question, answered, given, earliest + between(rng, 0, within, size), about=about, comment=comment
-    )
+    answers.add(question, answered, given, earliest + between(rng, 0, within, size), about=about, comment=comment)

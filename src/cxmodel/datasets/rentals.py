@@ -43,9 +43,7 @@ _RENTAL_CSAT = (
     (0.03, 0.06, 0.14, 0.37, 0.40),
     (0.30, 0.30, 0.20, 0.14, 0.06),
 )
-_CALL_CSAT = MappingProxyType(
-    {"answered": (0.04, 0.08, 0.20, 0.38, 0.30), "failed": (0.50, 0.28, 0.13, 0.06, 0.03)}
-)
+_CALL_CSAT = MappingProxyType({"answered": (0.04, 0.08, 0.20, 0.38, 0.30), "failed": (0.50, 0.28, 0.13, 0.06, 0.03)})
 _RENTS_AGAIN = (0.30, 0.28, 0.32, 0.10)
 
 _CATALOGUE = {
@@ -171,10 +169,7 @@ def _study(
     rng: np.random.Generator, ids: NDArray[np.object_], persona: Integers, rounds: tuple[_Rentals, _Rentals]
 ) -> Study:
     rentals = _Rentals(
-        **{
-            name: np.concatenate([getattr(part, name) for part in rounds])
-            for name in _Rentals.__annotations__
-        }
+        **{name: np.concatenate([getattr(part, name) for part in rounds]) for name in _Rentals.__annotations__}
     )
     number = np.repeat([1, 2], [len(part.customer) for part in rounds])
     owners = ids[rentals.customer]
@@ -242,15 +237,11 @@ def _get_help(
     for how, chances in _CALL_CSAT.items():
         asked = rentals.needs_help & (rentals.answered == (how == "answered"))
         about = "Calls support" if how == "answered" else "Call fails"
-        _ask(
-            rng, answers, "call_csat", asked, chances, earliest=over + MINUTE, within=8 * MINUTE, about=about
-        )
+        _ask(rng, answers, "call_csat", asked, chances, earliest=over + MINUTE, within=8 * MINUTE, about=about)
     _exchange_messages(rng, rows, rentals, over + between(rng, 10 * MINUTE, 2 * HOUR, size))
 
 
-def _exchange_messages(
-    rng: np.random.Generator, rows: EventRows, rentals: _Rentals, written: Integers
-) -> None:
+def _exchange_messages(rng: np.random.Generator, rows: EventRows, rentals: _Rentals, written: Integers) -> None:
     size = len(written)
     agent, colleague = _agents(rng, size), _agents(rng, size)
     rows.add("Direct message", rentals.messages, written)
@@ -314,18 +305,14 @@ def _truth() -> Mapping[str, Mapping[str, float]]:
     rescued = fails * writes * _MESSAGE_SOLVES
     shares = (1 - _NEEDS_HELP, *(_NEEDS_HELP * part for part in (1 - fails, rescued, fails - rescued)))
     recovery = {"all": writes * _MESSAGE_SOLVES, "given message": _MESSAGE_SOLVES}
-    recovery |= {
-        name: chance * _MESSAGE_SOLVES for name, chance in zip(_PERSONAS, _SENDS_MESSAGE, strict=True)
-    }
+    recovery |= {name: chance * _MESSAGE_SOLVES for name, chance in zip(_PERSONAS, _SENDS_MESSAGE, strict=True)}
     means = [sum(score * chance for score, chance in enumerate(chances, 1)) for chances in _RENTAL_CSAT]
     return {
         "outcome": dict(zip(_OUTCOMES, shares, strict=True)),
         "recovery": recovery,
         "call_fails": {"last call": fails},
         "call_csat": {how: chances[3] + chances[4] for how, chances in _CALL_CSAT.items()},
-        "rental_csat": {
-            name: chances[3] + chances[4] for name, chances in zip(_OUTCOMES, _RENTAL_CSAT, strict=True)
-        },
+        "rental_csat": {name: chances[3] + chances[4] for name, chances in zip(_OUTCOMES, _RENTAL_CSAT, strict=True)},
         "rental_csat_mean": dict(zip(_OUTCOMES, means, strict=True)),
         "rents_again": dict(zip(_OUTCOMES, _RENTS_AGAIN, strict=True)),
     }

@@ -136,9 +136,7 @@ class Study:
         }
         written = [table.write_csv(home / f"{name}.csv") for name, table in tables.items()]
         facts = ["stage", "channel", "department", "kind", "initiator"]
-        rows = (
-            [touchpoint, *(entry[fact] for fact in facts)] for touchpoint, entry in self.catalogue.items()
-        )
+        rows = ([touchpoint, *(entry[fact] for fact in facts)] for touchpoint, entry in self.catalogue.items())
         return (*written, _write_rows(home / "catalogue.csv", ["touchpoint", *facts], rows))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
-from cxmodel.stats._arrays import Floats, floats, ratio
+from cxmodel.stats.floats import Floats, floats, ratio
 
 #: Where a step can lead: a state by its index, or one of the two ends.
 Target: TypeAlias = int | Literal["goal", "lost"]

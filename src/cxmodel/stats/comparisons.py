@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
-from cxmodel.stats._arrays import Floats, floats, ratio, root
+from cxmodel.stats.floats import Floats, floats, ratio, root
 from cxmodel.stats.intervals import newcombe_difference, t_interval
 
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cxmodel.stats._arrays import Bounds, Floats, floats, ratio, root
+from cxmodel.stats.floats import Bounds, Floats, floats, ratio, root
 
 
 def _tail(level: float) -> float:
@@ -122,9 +122,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> Bounds:
     low = np.where(hits == 0, 0.0, centre - margin)
     high = np.where(hits == trials, 1.0, centre + margin)
     # The score interval contains the estimate; the last bit of rounding must not say otherwise.
-    return np.where(trials > 0, np.minimum(low, share), np.nan), np.where(
-        trials > 0, np.maximum(high, share), np.nan
-    )
+    return np.where(trials > 0, np.minimum(low, share), np.nan), np.where(trials > 0, np.maximum(high, share), np.nan)
 
 
 def clopper_pearson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> Bounds:

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike
 
-from cxmodel.stats._arrays import Bounds, Floats, floats, ratio, root
+from cxmodel.stats.floats import Bounds, Floats, floats, ratio, root
 from cxmodel.stats.intervals import z_value
 
 

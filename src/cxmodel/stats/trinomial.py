@@ -12,7 +12,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike
 
-from cxmodel.stats._arrays import Bounds, Floats, floats, ratio, root
+from cxmodel.stats.floats import Bounds, Floats, floats, ratio, root
 from cxmodel.stats.intervals import normal_interval, z_value
 
 #: What the adjusted Wald method adds to the three counts.
@@ -247,9 +247,7 @@ def _score_excess(shares: Floats, scale: Floats, delta: Floats) -> tuple[Floats,
     return floats(value), floats(2 * (delta - theta) - scale * (2 * x_slope + 1 - 2 * delta))
 
 
-def difference(
-    first: ArrayLike, second: ArrayLike, level: float = 0.95, *, adjusted: bool = False
-) -> Difference:
+def difference(first: ArrayLike, second: ArrayLike, level: float = 0.95, *, adjusted: bool = False) -> Difference:
     """Compare two independent groups: signed difference second minus first, with a normal test.
 
     Formula: `Δ = θ₂ − θ₁`, `SE = √(σ₁²/n₁ + σ₂²/n₂)`; adjusted adds (¾, 1½, ¾) to the counts of each group

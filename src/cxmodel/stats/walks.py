@@ -6,8 +6,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from cxmodel.stats._arrays import Floats
 from cxmodel.stats.chains import Chain
+from cxmodel.stats.floats import Floats
 
 
 @frozen
@@ -48,8 +48,7 @@ def most_probable_walks(chain: Chain, k: int) -> list[Walk]:
     """
     if chain.goal.ndim != 1:
         raise ValueError(
-            f"The walks of one chain can be listed, got a batch of shape "
-            f"{chain.goal.shape[:-1]}. Choose one of them."
+            f"The walks of one chain can be listed, got a batch of shape {chain.goal.shape[:-1]}. Choose one of them."
         )
     best = _best_completion(chain)
     # An entry: minus its best possible probability, its states, its own probability, whether it is complete.

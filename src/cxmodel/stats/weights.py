@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike
 
-from cxmodel.stats._arrays import Floats, floats, ratio
+from cxmodel.stats.floats import Floats, floats, ratio
 
 
 @frozen

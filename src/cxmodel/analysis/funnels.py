@@ -1,0 +1,260 @@
+"""Funnels: how many journeys pass given steps in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from attrs import field, frozen
+
+from cxmodel.data.blocks import Block, Unit
+from cxmodel.data.times import microseconds
+from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
+from cxmodel.model.goals import Goal
+from cxmodel.model.readings import Facts
+from cxmodel.stats.arrays import Bools, Floats, Ints, compress, counting_order
+from cxmodel.stats.intervals import wilson
+from cxmodel.stats.medians import grouped_medians
+from cxmodel.tallies.cells import Cells
+from cxmodel.tallies.inference import Columns, spread
+from cxmodel.tallies.metrics import Tally
+from cxmodel.tallies.observations import observe
+from cxmodel.tallies.sums import Sums, merge_sums, no_sums, tabulate
+
+_FEWEST: Final = 2
+
+
+@frozen(kw_only=True)
+class FunnelStep:
+    """One step of a funnel.
+
+    Attributes:
+        touchpoint: Name of the touchpoint or goal.
+        reached: Journeys that passed all steps up to this one, in order.
+        of_first: Their share of those that passed the first step.
+        of_previous: Their share of those that passed the step before; no value at the first step.
+        wait_median_s: Median seconds since the last time at the step before; None at the first step or where nobody
+            came.
+    """
+
+    touchpoint: str
+    reached: int
+    of_first: Estimate
+    of_previous: Estimate
+    wait_median_s: float | None
+
+    @property
+    def median_wait(self) -> timedelta | None:
+        """The median wait as a duration."""
+        return None if self.wait_median_s is None else timedelta(seconds=self.wait_median_s)
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "touchpoint": self.touchpoint, "reached": self.reached, "of_first": self.of_first.to_dict(),
+            "of_previous": self.of_previous.to_dict(), "wait_median_s": self.wait_median_s,
+        }  # fmt: skip
+
+
+@frozen(kw_only=True)
+class FunnelTable:
+    """A funnel.
+
+    Attributes:
+        journeys: All journeys, whether they began the funnel or not.
+        steps: The steps in order; ``reached`` never grows.
+        within_s: Longest time from the first step to any later one, seconds; None for no limit.
+    """
+
+    journeys: int
+    steps: tuple[FunnelStep, ...]
+    within_s: float | None = None
+    origin: Origin | None = field(default=None, repr=False, eq=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        steps = [step.to_dict() for step in self.steps]
+        return {"journeys": self.journeys, "within_s": self.within_s, "steps": steps}
+
+    def __str__(self) -> str:
+        lines = [f"{self.journeys:,} journeys"]
+        for step in self.steps:
+            wait = f", median wait {step.median_wait}" if step.median_wait is not None else ""
+            share = f", {step.of_previous:.1%} of the step before" if step.of_previous.value is not None else ""
+            lines.append(f"  {step.touchpoint}: {step.reached:,}{share}{wait}")
+        return "\n".join(lines)
+
+
+def _steps(steps: Iterable[str | Goal]) -> tuple[Goal, ...]:
+    if isinstance(steps, str):
+        raise InvalidValueError(f"steps takes a list, got the text {steps!r}", hint=f"Write steps=[{steps!r}, …]")
+    out = tuple(step if isinstance(step, Goal) else Goal(step, touchpoints=[step]) for step in steps)
+    if len(out) < _FEWEST:
+        raise InvalidValueError(f"a funnel needs at least two steps, got {len(out)}")
+    return out
+
+
+@frozen(eq=False)
+class FunnelState:
+    """Journeys by step reached, and the waits.
+
+    Attributes:
+        sums: Numbers ``"0"``, ``"1"``… : journeys that passed each step.
+        codes: Per wait: (group + 1) × steps + step.
+        waits: µs.
+    """
+
+    sums: Sums
+    codes: Ints
+    waits: Ints
+
+
+@frozen
+class Funnel(Tally[FunnelState, FunnelTable]):
+    """Journeys that pass the steps in order; other touchpoints may lie between.
+
+    Attributes:
+        steps: Touchpoints or goals.
+        within: Longest time from the first step to a later one. A journey counts when any of its passages fits.
+    """
+
+    name: ClassVar[str] = "funnel"
+    unit: ClassVar[str] = "journeys"
+    observes: ClassVar[Unit] = "journey"
+
+    steps: tuple[Goal, ...] = field(converter=_steps)
+    within: timedelta | None = field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.within is not None and self.within <= timedelta(0):
+            raise InvalidValueError(f"within is a positive duration, got {self.within}")
+
+    def missing(self, facts: Facts) -> str | None:
+        """A step at a touchpoint that never occurs."""
+        for step in self.steps:
+            if not set(step.touchpoints) & set(facts.touchpoints):
+                return unknown("touchpoint", step.touchpoints[0], facts.touchpoints)
+        return None
+
+    def start(self) -> FunnelState:
+        """Nothing."""
+        return FunnelState(no_sums(), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+    def add(self, state: FunnelState, block: Block, cells: Cells[Any]) -> FunnelState:
+        """Follow the steps through one block."""
+        limit = None if self.within is None else microseconds(self.within)
+        reached, at, step, waits = passages(block, self.steps, limit)
+        numbers = {str(i): mask for i, mask in enumerate(reached)}
+        seen = observe("journey", np.arange(block.journeys), **numbers)
+        sums = tabulate(block, seen, cells)
+        rows, group = (np.arange(at.size), np.zeros(at.size, np.int64)) if cells.by is None else cells.by.assign(block, "journey", at)  # fmt: skip
+        codes = (group + 1) * len(self.steps) + step[rows]
+        return self.merge(state, FunnelState(sums, codes, waits[rows]))
+
+    def merge(self, a: FunnelState, b: FunnelState) -> FunnelState:
+        """Add the sums, keep all waits."""
+        return FunnelState(
+            merge_sums(a.sums, b.sums), np.concatenate([a.codes, b.codes]), np.concatenate([a.waits, b.waits])
+        )
+
+    def finish(self, state: FunnelState, cells: Cells[Any], level: float) -> Mapping[int, FunnelTable]:
+        """Shares with intervals, and median waits."""
+        code, place = compress(state.codes)
+        offsets, order = counting_order(place, code.size)
+        medians = dict(zip(code.tolist(), (grouped_medians(state.waits[order], offsets) / 1e6).tolist(), strict=True))
+        groups = np.unique(state.sums.group).tolist() or ([0] if cells.by is None else [])
+        return {group: self._table(group, state.sums.of(group), medians, cells, level) for group in groups}
+
+    def _table(
+        self, group: int, sums: Sums, medians: Mapping[int, float], cells: Cells[Any], level: float
+    ) -> FunnelTable:
+        steps = tuple(
+            FunnelStep(
+                touchpoint=step.name,
+                reached=int(sums[str(i)][0]) if sums.rows else 0,
+                of_first=_share(sums, i, 0, cells, level),
+                of_previous=_share(sums, i, i - 1, cells, level)
+                if i
+                else no_value("the first step has none before it"),
+                wait_median_s=medians.get((group + 1) * len(self.steps) + i),
+            )
+            for i, step in enumerate(self.steps)
+        )
+        return FunnelTable(
+            journeys=int(sums.count[0]) if sums.rows else 0, steps=steps, origin=cells.origin,
+            within_s=None if self.within is None else self.within.total_seconds(),
+        )  # fmt: skip
+
+
+def passages(block: Block, steps: tuple[Goal, ...], limit: int | None) -> tuple[list[Bools], Ints, Ints, Ints]:
+    """Journeys that pass each step, and the waits of each journey's first arrival at every later step.
+
+    At each event the passage with the latest beginning is carried along: if any passage fits the limit, that one does.
+
+    Returns:
+        Per step (journeys,) whether it was reached; then per arrival: journey, step, wait in µs.
+    """
+    at_step = [block.events_at(step.touchpoints) for step in steps]
+    rows = np.flatnonzero(np.logical_or.reduce(at_step))
+    journey, time = block.journey[rows], block.time[rows]
+    index = np.arange(rows.size)
+    fresh = np.ones(rows.size, np.bool_)
+    fresh[1:] = journey[1:] != journey[:-1]
+    begin = np.maximum.accumulate(np.where(fresh, index, 0)) if rows.size else index
+    hit = at_step[0][rows]
+    started = np.where(hit, index, -1)
+    reached: list[Bools] = []
+    found: list[tuple[Ints, Ints, Ints]] = []
+    for i, events in enumerate(at_step):
+        if i:
+            hit, started, found_here = _next_step(events[rows], hit, started, begin, time, journey, limit)
+            found.append((found_here[0], np.full(found_here[0].size, i), found_here[1]))
+        mask = np.zeros(block.journeys, np.bool_)
+        mask[journey[hit]] = True
+        reached.append(mask)
+    parts = [np.concatenate([part[k] for part in found]) for k in range(3)]
+    return reached, parts[0], parts[1], parts[2]
+
+
+def _next_step(
+    here: Bools, hit: Bools, started: Ints, begin: Ints, time: Ints, journey: Ints, limit: int | None
+) -> tuple[Bools, Ints, tuple[Ints, Ints]]:
+    """Events at the next step that a passage reaches; where each passage began; journey and wait of first arrivals."""
+    index = np.arange(here.size)
+    latest = np.maximum.accumulate(np.where(hit, index, -1)) if here.size else index
+    before = np.concatenate([[-1], latest[:-1]]) if here.size else latest
+    arrives = here & (before >= begin)
+    began = started[np.maximum(before, 0)]
+    if limit is not None:
+        arrives &= time - time[np.maximum(began, 0)] <= limit
+    rows = np.flatnonzero(arrives)
+    first = np.ones(rows.size, np.bool_)
+    first[1:] = journey[rows[1:]] != journey[rows[:-1]]
+    arrived = rows[first]
+    return arrives, np.where(arrives, began, -1), (journey[arrived], time[arrived] - time[before[arrived]])
+
+
+def _share(sums: Sums, part: int, whole: int, cells: Cells[Any], level: float) -> Estimate:
+    about: dict[str, Any] = {
+        "unit": "share",
+        "direction": "higher",
+        "range": (0.0, 1.0),
+        "origin": cells.origin,
+    }
+    if not sums.rows or not sums[str(whole)][0]:
+        return no_value("no journey reached the step before", **about)
+
+    def ratio(columns: Columns) -> Floats:
+        return columns[str(part)] / columns[str(whole)]  # type: ignore[no-any-return]
+
+    n, k = float(sums[str(whole)][0]), float(sums[str(part)][0])
+    se = float(spread(sums, ratio, cells.facts.customers).se[0])
+    p = k / n
+    plain = p * (1 - p) / n
+    n_eff = n / max(1.0, se**2 / plain) if plain > 0 and np.isfinite(se) else n
+    low, high = wilson(np.array(p * n_eff), np.array(n_eff), level)
+    interval = Interval(float(low), float(high), level, "wilson, design effect" if n_eff < n else "wilson")
+    return Estimate(value=p, n=int(n), n_eff=n_eff, interval=interval, **about)

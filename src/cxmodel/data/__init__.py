@@ -1,0 +1,1 @@
+"""How rows become blocks: sources, times, identifiers, order, selecting, joining."""

@@ -1,0 +1,165 @@
+"""Reading events: roles of columns, the scan, and the blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from attrs import evolve, field, frozen
+
+from cxmodel.data.blocks import Block, Labels, Vocabulary
+from cxmodel.data.fields import Field
+from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote
+from cxmodel.data.lifecycles import Lifecycle, pair
+from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.rows import Rows, read_rows
+from cxmodel.data.sources import open_tables
+from cxmodel.errors import InvalidValueError, NoRowsError
+from cxmodel.model.estimates import Origin
+from cxmodel.stats.arrays import mix
+from cxmodel.typing import Source
+
+NAMED = ("channel", "department", "contact", "stage", "source")
+
+
+@frozen(kw_only=True)
+class Roles:
+    """Which column plays which part.
+
+    Attributes:
+        customer: Id of the customer.
+        touchpoint: Name of the touchpoint.
+        time: When it was.
+        journey: Id of the journey, where there is one.
+        until: When it ended.
+        value: What it was worth.
+        named: Facts about the event with a fixed meaning: channel, department, contact, stage, source → column.
+        attributes: Further columns to keep under their own names.
+        order: Columns that break ties of time.
+        lifecycle: Column and its texts for start and complete.
+        instance: Column that says which start and complete belong together.
+    """
+
+    customer: str
+    touchpoint: str
+    time: str
+    journey: str | None = None
+    until: str | None = None
+    value: str | None = None
+    named: Mapping[str, str] = field(factory=dict)
+    attributes: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    lifecycle: tuple[str, str, str] | None = None
+    instance: str | None = None
+
+    def fields(self) -> list[Field]:
+        """What to read."""
+        fields = [
+            Field("customer", self.customer, "id", required=True),
+            Field("touchpoint", self.touchpoint, "text", required=True),
+            Field("time", self.time, "time", required=True),
+        ]
+        if self.journey is not None:
+            fields.append(Field("journey", self.journey, "id", required=True))
+        if self.until is not None:
+            fields.append(Field("until", self.until, "time"))
+        if self.value is not None:
+            fields.append(Field("value", self.value, "number"))
+        fields += [Field(f"={name}", column, "text") for name, column in self.named.items()]
+        fields += [Field(f"={column}", column, "any") for column in self.attributes]
+        fields += [Field(f"<{i}", column, "any") for i, column in enumerate(self.order)]
+        if self.lifecycle is not None:
+            fields.append(Field("lifecycle", self.lifecycle[0], "text", required=True))
+            if self.instance is not None:
+                fields.append(Field("instance", self.instance, "id"))
+        return fields
+
+
+def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: str | None = None) -> MemoryPopulation:
+    """Read events into a population.
+
+    Args:
+        source: What to read.
+        roles: Which column plays which part.
+        tz: Zone of times that name none.
+        memory_limit: Limit of the engine.
+
+    Raises:
+        NoRowsError: When no row could be kept.
+        UnknownColumnError: When a named column is not there.
+    """
+    overlap = sorted(set(roles.named) & set(roles.attributes))
+    if overlap:
+        raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
+    fields = roles.fields()
+    with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (
+        connection,
+        tables,
+    ):
+        rows = read_rows(connection, tables, fields, tz=tz)
+    if not rows.size:
+        raise NoRowsError("no event could be kept", hint=str(rows.reading))
+    labels = rows.labels["touchpoint"]
+    columns = {role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")}
+    vocabulary = Vocabulary(
+        touchpoints=labels.names[1:], columns=columns, customers=rows.identifiers["customer"],
+        journeys=rows.identifiers.get("journey"),
+    )  # fmt: skip
+    return _population(rows, roles, vocabulary)
+
+
+def _population(rows: Rows, roles: Roles, vocabulary: Vocabulary) -> MemoryPopulation:
+    events, reading = _event_rows(rows), rows.reading
+    if roles.lifecycle is not None:
+        rule = Lifecycle.of(rows.labels["lifecycle"], roles.lifecycle)
+        events, notes = pair(events, rule, rows.arrays["lifecycle"], rows.arrays.get("instance"))
+        reading = reading.noting(*notes)
+    blocks, facts = promote(group(events, vocabulary), roles.attributes, vocabulary)
+    reading = reading.noting(*_notes(blocks, vocabulary, roles, facts))
+    return MemoryPopulation(
+        parts=blocks, vocabulary=vocabulary, reading=reading,
+        origin=Origin(source=fingerprint(blocks), rejected=reading.rejected_rows),
+    )  # fmt: skip
+
+
+def _event_rows(rows: Rows) -> EventRows:
+    arrays = rows.arrays
+    touchpoint = arrays["touchpoint"] - 1  # code 0 of a label is "missing"; touchpoints are always there
+    touchpoint.flags.writeable = False
+    return EventRows(
+        customer=arrays["customer"], touchpoint=touchpoint, time=arrays["time"], journey=arrays.get("journey"),
+        until=arrays.get("until"), value=arrays.get("value"),
+        columns={role[1:]: array for role, array in arrays.items() if role.startswith("=")},
+        order=[array for role, array in sorted(arrays.items()) if role.startswith("<")],
+    )  # fmt: skip
+
+
+def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts: Sequence[str]) -> list[str]:
+    notes = []
+    if facts:
+        notes.append(f"facts about the journey (one value in each): {', '.join(facts)}")
+    if roles.journey is not None:
+        crossed = sum(interleaved(block) for block in blocks)
+        if crossed:
+            notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
+    for block in blocks:
+        events = block.journey_offsets[block.customer_offsets]
+        for row in np.flatnonzero(np.diff(events) > GIANT):
+            name = vocabulary.customers.text(int(block.customer[row]))
+            notes.append(f"customer {name!r} has {events[row + 1] - events[row]:,} events: a shared id or a robot?")
+    return notes
+
+
+def fingerprint(blocks: Sequence[Block]) -> str:
+    """A short name of the log: equal for the same events, whatever the order of their rows."""
+    total = np.uint64(0)
+    for block in blocks:
+        keys = mix(block.time.view(np.uint64)) ^ mix(block.touchpoint.astype(np.uint64), 5)
+        total += np.add.reduce(keys, dtype=np.uint64)
+    return hashlib.blake2b(total.tobytes(), digest_size=8).hexdigest()
+
+
+def with_labels(vocabulary: Vocabulary, more: Mapping[str, Labels | None]) -> Vocabulary:
+    """A vocabulary with further columns."""
+    return evolve(vocabulary, columns={**vocabulary.columns, **more})

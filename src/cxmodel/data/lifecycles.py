@@ -1,0 +1,106 @@
+"""Lifecycles: rows that start and rows that complete become one event with a time and an end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.blocks import Labels
+from cxmodel.data.grouping import EventRows
+from cxmodel.errors import UnknownNameError, unknown
+from cxmodel.stats.arrays import Bools, Ints, Keys, mix
+
+
+@frozen
+class Lifecycle:
+    """Codes of the two texts of a lifecycle column."""
+
+    start: int
+    complete: int
+
+    @classmethod
+    def of(cls, labels: Labels, rule: tuple[str, str, str]) -> Lifecycle:
+        """Look the texts up in the column's labels."""
+        column, *texts = rule
+        for text in texts:
+            if text not in labels.codes:
+                raise UnknownNameError(f"column {column!r}: {unknown('lifecycle', text, list(labels.codes))}")
+        return cls(labels.codes[texts[0]], labels.codes[texts[1]])
+
+
+def pair(
+    rows: EventRows, rule: Lifecycle, lifecycle: NDArray[Any], instance: Keys | None
+) -> tuple[EventRows, list[str]]:
+    """One event for each pair of a start and a complete row; unpaired and reversed ones are counted.
+
+    Rows of the same customer, journey, touchpoint (and instance) are paired in order: the first open start with the
+    next complete. A start without an end keeps its time; an end without a start is an event of its own.
+    """
+    known = (lifecycle == rule.start) | (lifecycle == rule.complete)
+    notes = (
+        [f"{int((~known).sum()):,} rows are neither start nor complete and were left out"] if not known.all() else []
+    )
+    kept = np.flatnonzero(known)
+    starts = lifecycle[kept] == rule.start
+    order, turn, same = _in_turn(rows, kept, starts, instance)
+    start_of, end_of = _pairs(kept[order], starts[order], turn, same)
+    begun, ended = start_of >= 0, end_of >= 0
+    reversed_ = begun & ended
+    reversed_[reversed_] = rows.time[end_of[reversed_]] < rows.time[start_of[reversed_]]
+    for mask, words in (
+        (begun & ~ended, "starts without an end"),
+        (~begun & ended, "ends without a start"),
+        (reversed_, "ends before their start"),
+    ):
+        if mask.any():
+            notes.append(f"{int(mask.sum()):,} {words}")
+    row = np.where(begun, start_of, end_of)
+    until = np.where(begun & ended, rows.time[np.where(ended, end_of, 0)], np.iinfo(np.int64).min)
+    place = np.argsort(row, kind="stable")
+    return _taken(rows, row[place], until[place]), [
+        *notes,
+        f"{int((begun & ended).sum()):,} pairs of start and end",
+    ]
+
+
+def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) -> tuple[Ints, Ints, Bools]:
+    """Rows ordered so that the i-th start and the i-th end of one key are neighbours."""
+    key = mix(rows.customer[kept]) ^ mix(rows.touchpoint[kept].astype(np.uint64), 1)
+    for turn, more in enumerate((rows.journey, instance)):
+        if more is not None:
+            key = mix(key, turn + 2) ^ mix(more[kept], turn + 4)
+    by_kind = np.lexsort((kept, rows.time[kept], ~starts, key))
+    k, s = key[by_kind], starts[by_kind]
+    fresh = np.ones(k.size, np.bool_)
+    fresh[1:] = (k[1:] != k[:-1]) | (s[1:] != s[:-1])
+    index = np.arange(k.size)
+    turn_of = index - np.maximum.accumulate(np.where(fresh, index, 0))
+    together = np.lexsort((~s, turn_of, k))
+    order = by_kind[together]
+    same = np.zeros(k.size, np.bool_)
+    kk, tt = k[together], turn_of[together]
+    same[1:] = (kk[1:] == kk[:-1]) & (tt[1:] == tt[:-1])
+    return order, turn_of[together], same
+
+
+def _pairs(rows: Ints, starts: Bools, turn: Ints, same: Bools) -> tuple[Ints, Ints]:
+    """For each event its start row and its end row, −1 where it has none."""
+    event = np.cumsum(~same) - 1
+    size = int(event[-1]) + 1 if event.size else 0
+    start_of, end_of = np.full(size, -1), np.full(size, -1)
+    start_of[event[starts]] = rows[starts]
+    end_of[event[~starts]] = rows[~starts]
+    return start_of, end_of
+
+
+def _taken(rows: EventRows, picked: Ints, until: Ints) -> EventRows:
+    return evolve(
+        rows, customer=rows.customer[picked], touchpoint=rows.touchpoint[picked], time=rows.time[picked], until=until,
+        journey=None if rows.journey is None else rows.journey[picked],
+        value=None if rows.value is None else rows.value[picked],
+        columns={name: column[picked] for name, column in rows.columns.items()},
+        order=[key[picked] for key in rows.order],
+    )  # fmt: skip

@@ -1,0 +1,386 @@
+"""Rows: one scan of a source into arrays, with every rejected row counted by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from attrs import define, field, frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.arrow import Column, batches
+from cxmodel.data.blocks import Labels
+from cxmodel.data.fields import (
+    Field,
+    fault_of,
+    hash_of,
+    is_integer,
+    is_number,
+    names_zone,
+    number_of,
+    text_of,
+    time_of,
+)
+from cxmodel.data.sources import Table, quoted
+from cxmodel.data.texts import Identifiers, Texts
+from cxmodel.data.times import Offsets
+from cxmodel.errors import InvalidValueError
+from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
+from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
+
+
+@frozen(eq=False, kw_only=True)
+class Rows:
+    """The kept rows of a source as arrays.
+
+    Attributes:
+        size: Number of kept rows.
+        arrays: Role → ids as source keys, texts as codes, numbers, times in µs UTC.
+        identifiers: Role of an id → its distinct ids.
+        labels: Role of a coded text → its labels; code 0 is missing.
+        absent: Role of an optional id → where a row has none.
+        reading: What became of the rows.
+    """
+
+    size: int
+    arrays: Mapping[str, NDArray[Any]]
+    absent: Mapping[str, Bools]
+    identifiers: Mapping[str, Identifiers]
+    labels: Mapping[str, Labels]
+    reading: Reading
+
+
+class KeyTable:
+    """From 64-bit keys to the codes of the distinct ones: a hash table for arrays, a few rounds deep."""
+
+    def __init__(self, keys: Keys, codes: NDArray[Any]) -> None:
+        self._rounds: list[tuple[int, Keys, NDArray[Any]]] = []
+        turn = 0
+        while keys.size:
+            bits = max(8, int(keys.size).bit_length() + 2)
+            slots = self._slots(keys, turn, bits)
+            owner, code = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, codes.dtype)
+            owner[slots] = keys
+            settled = owner[slots] == keys
+            code[slots[settled]] = codes[settled]
+            self._rounds.append((bits, owner, code))
+            keys, codes, turn = keys[~settled], codes[~settled], turn + 1
+
+    @staticmethod
+    def _slots(keys: Keys, turn: int, bits: int) -> NDArray[np.int64]:
+        hashed = keys * np.uint64(0x9E3779B97F4A7C15) if turn == 0 else mix(keys, turn)
+        return (hashed >> np.uint64(64 - bits)).astype(np.int64)
+
+    def codes(self, keys: Keys) -> NDArray[Any]:
+        """The code of each key; every key must be one of the table."""
+        out: NDArray[Any] | None = None
+        rows: NDArray[np.intp] | None = None
+        for turn, (bits, owner, code) in enumerate(self._rounds):
+            slots = self._slots(keys, turn, bits)
+            found = code[slots]
+            if out is None:
+                out = found
+            elif rows is not None:
+                out[rows] = found
+            if turn + 1 == len(self._rounds):
+                break
+            missed = np.flatnonzero(owner[slots] != keys)
+            rows = missed if rows is None else rows[missed]
+            keys = keys[missed]
+            if not keys.size:
+                break
+        return np.zeros(keys.size, np.uint8) if out is None else out
+
+
+@define(eq=False)
+class _Plan:
+    """How one field is read from every table of a source."""
+
+    field: Field
+    as_integer: bool = False
+    as_number: bool = False
+    salt: int = 0
+    unit: int | None = None
+    table: KeyTable | None = None
+    labels: Labels | None = None
+    identifiers: Identifiers | None = None
+    missing_code: int = 0
+
+
+@define(eq=False)
+class _Tally:
+    """Counts of rejected and odd rows while scanning."""
+
+    rejected: dict[str, Count] = field(factory=dict)
+    odd: dict[str, Count] = field(factory=dict)
+
+    @staticmethod
+    def count(into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]) -> None:  # fmt: skip
+        if rows.size:
+            examples = tuple(Example(name, start + int(row) + 1, text) for row, text in zip(rows, texts, strict=False))
+            into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
+
+
+def read_rows(
+    connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
+) -> Rows:
+    """Scan the tables once and encode the fields.
+
+    Args:
+        connection: The engine that holds the tables.
+        tables: Tables in order.
+        fields: What to read.
+        tz: Zone of times that name none; UTC when None.
+    """
+    plans = [_plan(connection, tables, each) for each in fields]
+    sizes = [int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables]
+    total = sum(sizes)
+    arrays = {plan.field.role: np.empty(total, _dtype(plan)) for plan in plans}
+    zoned = {plan.field.role: np.empty(total, np.bool_) for plan in plans if plan.field.kind == "time"}
+    optional = [plan.field for plan in plans if plan.field.kind == "id" and not plan.field.required]
+    absent = {each.role: np.zeros(total, np.bool_) for each in optional}
+    tally, at = _Tally(), 0
+    for table in tables:
+        at = _scan(connection, table, plans, arrays, {**zoned, **absent}, tally, at)
+    arrays = {role: array[:at] for role, array in arrays.items()}
+    notes = _to_instants(arrays, zoned, tz, at)
+    notes += [_epoch_note(plan) for plan in plans if plan.unit]
+    notes += [f"{each.count:,} rows: {reason}; first: {each.examples[0].value!r}" for reason, each in tally.odd.items()]
+    faults: dict[str, Count] = {}
+    for table in tables:
+        for reason, each in table.faults.items():
+            faults[reason] = faults.get(reason, Count(0)).plus(each)
+    return Rows(
+        size=at,
+        arrays=arrays,
+        identifiers={plan.field.role: plan.identifiers for plan in plans if plan.identifiers is not None},
+        labels={plan.field.role: plan.labels for plan in plans if plan.labels is not None},
+        absent={role: flags[:at] for role, flags in absent.items()},
+        reading=Reading(
+            rows=total + sum(each.count for each in faults.values()),
+            kept=at, rejected={**faults, **tally.rejected}, notes=tuple(notes),
+        ),
+    )  # fmt: skip
+
+
+def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) -> _Plan:
+    types = [table.columns[each.column] for table in tables]
+    plan = _Plan(each)
+    if each.kind == "id" and all(is_integer(type_) for type_ in types):
+        plan.as_integer, plan.identifiers = True, Identifiers()
+    elif each.kind == "number" or (each.kind == "any" and all(is_number(type_) for type_ in types)):
+        plan.as_number = True
+    elif each.kind == "time":
+        plan.unit = _epoch_unit(connection, tables, each, types)
+    else:
+        _list_texts(connection, tables, plan)
+    return plan
+
+
+def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> None:
+    """The distinct texts of a column, and a key for each without collisions."""
+    while True:
+        texts, keys = _distinct(connection, tables, plan)
+        order = np.argsort(keys, kind="stable")
+        keys, texts = keys[order], texts.take(order)
+        again = np.flatnonzero(keys[1:] == keys[:-1])
+        if not again.size:
+            break
+        if not texts.take(again).same(texts.take(again + 1)).all():
+            plan.salt += 1
+            continue
+        fresh = np.concatenate([[True], keys[1:] != keys[:-1]])
+        keys, texts = keys[fresh], texts.take(np.flatnonzero(fresh))
+        break
+    if plan.field.kind == "id":
+        plan.identifiers = Identifiers(keys, texts)
+        return
+    names = list(texts)
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    codes = np.empty(len(names), smallest_unsigned(len(names) + 1))
+    codes[by_name] = np.arange(1, len(names) + 1)
+    plan.table = KeyTable(keys, codes)
+    plan.labels = Labels(["", *(names[i] for i in by_name)])
+
+
+def _distinct(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> tuple[Texts, Keys]:
+    texts: list[Texts] = []
+    keys: list[Keys] = []
+    for table in tables:
+        text = text_of(plan.field.column, table.columns[plan.field.column])
+        query = f"SELECT x, {hash_of('x', plan.salt)} FROM (SELECT DISTINCT {text} AS x FROM {table.sql}) WHERE x IS NOT NULL"
+        for x, key in batches(connection, query):
+            assert x.texts is not None
+            texts.append(Texts(x.texts.data.copy(), x.texts.offsets))
+            keys.append(key.require().copy())
+    return Texts.joined(texts), np.concatenate(keys) if keys else np.zeros(0, np.uint64)
+
+
+def _dtype(plan: _Plan) -> np.dtype[Any]:
+    if plan.labels is not None:
+        return np.dtype(smallest_unsigned(len(plan.labels)))
+    if plan.field.kind == "id":
+        return np.dtype(np.uint64)
+    return np.dtype(np.float64 if plan.as_number else np.int64)
+
+
+def _expressions(plan: _Plan, table: Table) -> list[str]:
+    """What to select for a field: its value, then what else is needed to judge it."""
+    column, type_ = plan.field.column, table.columns[plan.field.column]
+    if plan.as_integer:
+        return [f"{quoted(column)}::BIGINT"]
+    if plan.as_number:
+        value = number_of(column, type_)
+        return [value] if is_number(type_) else [value, fault_of(column, value, type_)]
+    if plan.field.kind == "time":
+        value = time_of(column, type_, plan.unit)
+        faults = [] if type_.startswith("TIMESTAMP") or type_ == "DATE" else [fault_of(column, value, type_)]
+        return [value, names_zone(column, type_), *faults]
+    return [hash_of(text_of(column, type_), plan.salt)]
+
+
+def _scan(
+    connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], arrays: Mapping[str, NDArray[Any]],
+    marks: Mapping[str, Bools], tally: _Tally, at: int,
+) -> int:  # fmt: skip
+    """Scan one table into the arrays from row ``at`` on; returns the row after the last kept one."""
+    expressions = [_expressions(plan, table) for plan in plans]
+    query = "SELECT " + ", ".join(e for group in expressions for e in group) + f" FROM {table.sql}"
+    start = 0
+    for columns in batches(connection, query):
+        cursor = iter(columns)
+        groups = [[next(cursor) for _ in group] for group in expressions]
+        length = _length(groups[0][0])
+        keep: Bools | None = None
+        for plan, group in zip(plans, groups, strict=True):
+            _count_odd(plan, group, start, table.name, tally)
+            if plan.field.required and group[0].missing is not None and group[0].missing.any():
+                lost = group[0].missing if keep is None else group[0].missing & keep
+                _count_rejected(plan, group, lost, start, table.name, tally)
+                keep = ~lost if keep is None else keep & ~lost
+        kept = length if keep is None else int(np.count_nonzero(keep))
+        for plan, group in zip(plans, groups, strict=True):
+            _store(plan, group, keep, arrays[plan.field.role][at : at + kept])
+            if plan.field.role in marks:
+                flags = _marks(plan, group)
+                marks[plan.field.role][at : at + kept] = flags if keep is None else flags[keep]
+        at, start = at + kept, start + length
+    return at
+
+
+def _marks(plan: _Plan, group: Sequence[Column]) -> Bools:
+    """Times that name their zone; ids that are absent."""
+    if plan.field.kind == "time":
+        return group[1].require() != 0
+    missing = group[0].missing
+    return np.zeros(_length(group[0]), np.bool_) if missing is None else missing
+
+
+def _length(column: Column) -> int:
+    return len(column.texts) if column.texts is not None else int(column.require().size)
+
+
+def _store(plan: _Plan, group: Sequence[Column], keep: Bools | None, out: NDArray[Any]) -> None:
+    values, missing = group[0].require(), group[0].missing
+    if keep is not None:
+        values, missing = values[keep], None if missing is None else missing[keep]
+    if plan.labels is not None:
+        out[:] = _coded(plan, values, missing)
+        return
+    out[:] = values.view(np.uint64) if plan.as_integer else values
+    if missing is not None:
+        out[missing] = np.nan if plan.as_number else np.iinfo(out.dtype).min
+
+
+def _coded(plan: _Plan, keys: Keys, missing: Bools | None) -> NDArray[Any]:
+    assert plan.table is not None
+    if missing is None or not missing.any():
+        return plan.table.codes(keys)
+    codes = np.zeros(keys.size, _dtype(plan))
+    there = ~missing
+    if there.any():
+        codes[there] = plan.table.codes(keys[there])
+    return codes
+
+
+def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, name: str, tally: _Tally) -> None:
+    fault = group[-1] if len(group) > 1 and group[-1].texts is not None else None
+    bad = lost if fault is None or fault.missing is None else lost & ~fault.missing
+    if fault is None:
+        bad = np.zeros_like(lost)
+    elif fault.missing is None:
+        bad = lost
+    rows = np.flatnonzero(bad)
+    texts = (
+        [fault.texts[int(row)] for row in rows[:MOST_EXAMPLES]] if fault is not None and fault.texts is not None else []
+    )
+    what = "time that cannot be read" if plan.field.kind == "time" else f"{plan.field.role} that cannot be read"
+    tally.count(tally.rejected, what, rows, start, name, texts)
+    empty = np.flatnonzero(lost & ~bad)
+    tally.count(tally.rejected, f"no {plan.field.role}", empty, start, name, [None] * MOST_EXAMPLES)
+
+
+def _count_odd(plan: _Plan, group: Sequence[Column], start: int, name: str, tally: _Tally) -> None:
+    fault = group[-1]
+    if plan.field.required or len(group) == 1 or fault.texts is None:
+        return
+    rows = np.flatnonzero(~fault.missing) if fault.missing is not None else np.arange(len(fault.texts))
+    texts = [fault.texts[int(row)] for row in rows[:MOST_EXAMPLES]]
+    tally.count(
+        tally.odd,
+        f"{plan.field.column!r} is not a {plan.field.kind}, read as missing",
+        rows,
+        start,
+        name,
+        texts,
+    )
+
+
+def _to_instants(
+    arrays: Mapping[str, NDArray[Any]], zoned: Mapping[str, Bools], tz: str | None, size: int
+) -> list[str]:
+    """Wall clocks become instants, in place; what had to be moved or chosen is noted."""
+    if tz is None:
+        return []
+    notes: list[str] = []
+    for role, flags in zoned.items():
+        naive = np.flatnonzero(~flags[:size] & (arrays[role] != np.iinfo(np.int64).min))
+        wall: Ints = arrays[role][naive]
+        instants, moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)
+        arrays[role][naive] = instants
+        if moved:
+            notes.append(f"{moved:,} times do not exist in {tz} and moved forward")
+        if ambiguous:
+            notes.append(f"{ambiguous:,} times are ambiguous in {tz}; the first reading was taken")
+    return notes
+
+
+def _epoch_unit(
+    connection: DuckDBPyConnection, tables: Sequence[Table], each: Field, types: Sequence[str]
+) -> int | None:
+    if not any(is_number(type_) for type_ in types):
+        return None
+    if not all(is_number(type_) for type_ in types):
+        raise InvalidValueError(f"{each.column!r} is a number in one file and a time in another")
+    highest = [
+        connection.execute(f"SELECT max(abs({quoted(each.column)})) FROM {t.sql}").fetchall()[0][0] for t in tables
+    ]
+    size = max((float(value) for value in highest if value is not None), default=0.0)
+    for limit, unit, _ in _EPOCH_UNITS:
+        if size < limit:
+            return unit
+    raise InvalidValueError(
+        f"{each.column!r} holds whole numbers up to {size:.3g}: neither seconds, milliseconds nor microseconds since 1970",
+        hint="Turn them into times first",
+    )
+
+
+def _epoch_note(plan: _Plan) -> str:
+    words = next(name for _, unit, name in _EPOCH_UNITS if unit == plan.unit)
+    return f"{plan.field.column!r} holds whole numbers: read as {words} since 1970"

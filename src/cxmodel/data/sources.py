@@ -1,0 +1,342 @@
+"""Sources: whatever a user hands over becomes tables that one engine can scan."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from cxmodel.errors import (
+    MissingExtraError,
+    NoRowsError,
+    SourceNotFoundError,
+    UnknownColumnError,
+    UnreadableSourceError,
+    unknown,
+)
+from cxmodel.model.readings import MOST_EXAMPLES, Count, Example
+from cxmodel.typing import ArrowStream, Source
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+_JSON: Final = (
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".jsonl.gz",
+    ".ndjson.gz",
+    ".json.gz",
+    ".jsonl.zst",
+    ".ndjson.zst",
+)
+_PARQUET: Final = (".parquet", ".pq")
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@frozen(kw_only=True)
+class Table:
+    """One table to scan: a file, or an object in memory.
+
+    Attributes:
+        name: What to call it in reports.
+        sql: What to write behind FROM.
+        columns: Column → type, in the engine's words.
+        faults: Rows that could not even be split into columns.
+    """
+
+    name: str
+    sql: str
+    columns: Mapping[str, str]
+    faults: Mapping[str, Count] = field(factory=dict)
+
+
+def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
+    """A private engine in memory: it keeps the order of rows, counts in UTC, prints nothing, fetches nothing."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "TimeZone": "UTC", "preserve_insertion_order": True,
+        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+    }  # fmt: skip
+    connection = duckdb.connect(":memory:")
+    for key, value in config.items():
+        connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(str(value))}")
+    connection.execute("SET enable_progress_bar = false")
+    if memory_limit:
+        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    return connection
+
+
+@contextmanager
+def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | None = None) -> Iterator[
+    tuple[DuckDBPyConnection, list[Table]]
+]:  # fmt: skip
+    """An engine and the tables of a source, of which only the wanted columns are needed.
+
+    Args:
+        source: Path, glob, list of them, frame, Arrow object, DuckDB relation or list of dicts.
+        wanted: Names of the columns that will be read.
+        memory_limit: Limit of the engine, for instance ``"2GB"``.
+
+    Raises:
+        SourceNotFoundError: No such file.
+        UnreadableSourceError: Not a table.
+        UnknownColumnError: A wanted column is not there.
+    """
+    connection = connect(memory_limit)
+    try:
+        yield connection, list(_tables(connection, source, list(dict.fromkeys(wanted))))
+    finally:
+        connection.close()
+
+
+def _tables(connection: DuckDBPyConnection, source: Source, wanted: list[str]) -> Iterator[Table]:
+    if isinstance(source, (str, os.PathLike)):
+        for path in _matching(os.fspath(source)):
+            yield _file(connection, path, wanted)
+    elif isinstance(source, ArrowStream):
+        yield _object(connection, source, wanted)
+    elif isinstance(source, Sequence) and all(isinstance(row, Mapping) for row in source):
+        yield _rows(connection, source, wanted)  # type: ignore[arg-type]
+    elif isinstance(source, Sequence) and all(isinstance(item, (str, os.PathLike)) for item in source):
+        paths = sorted({path for item in source for path in _matching(os.fspath(item))})  # type: ignore[arg-type]
+        for path in paths:
+            yield _file(connection, path, wanted)
+    else:
+        raise UnreadableSourceError(
+            f"cannot read a {type(source).__name__} as a table",
+            hint="Give a path, a glob, a list of paths, a pandas or Polars frame, an Arrow table, a DuckDB relation "
+            "or a list of dicts",
+        )
+
+
+def _matching(pattern: str) -> list[str]:
+    if os.path.isdir(pattern):
+        raise SourceNotFoundError(f"{pattern} is a folder", hint=f"Name its files: {os.path.join(pattern, '*.csv')}")
+    if os.path.exists(pattern):
+        return [pattern]
+    found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    if not found:
+        what = "matches no file" if glob.has_magic(pattern) else "does not exist"
+        raise SourceNotFoundError(f"{pattern} {what}", hint=f"This runs in {os.getcwd()}")
+    return found
+
+
+def _file(connection: DuckDBPyConnection, path: str, wanted: list[str]) -> Table:
+    name, lower = Path(path).name, path.lower()
+    if lower.endswith(_PARQUET):
+        return _scanned(connection, f"read_parquet({literal(_plain(path))})", name, wanted)
+    if lower.endswith(_JSON):
+        sql = f"read_json_auto({literal(_plain(path))}, sample_size=-1, maximum_object_size=67108864)"
+        return _copied(connection, sql, name, wanted)
+    if lower.endswith(_CSV):
+        return _csv(connection, path, name, wanted)
+    raise UnreadableSourceError(
+        f"{name}: cannot tell the format from the ending",
+        hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}; or read it into a frame and hand that over",
+    )
+
+
+def _plain(path: str) -> str:
+    # the engine reads glob characters in a path; a file that is really called so needs them escaped
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path) if os.path.exists(path) else path
+
+
+def _describe(connection: DuckDBPyConnection, sql: str, name: str) -> dict[str, str]:
+    import duckdb
+
+    try:
+        return {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()}
+    except duckdb.Error as error:
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> UnreadableSourceError:
+    first = str(error).splitlines()[0].split(": ", 1)[-1]
+    return UnreadableSourceError(f"{name} cannot be read: {first}")
+
+
+def _check_columns(columns: Mapping[str, str], wanted: list[str], name: str) -> None:
+    for column in wanted:
+        if column not in columns:
+            raise UnknownColumnError(f"{name}: {unknown('column', column, list(columns))}")
+
+
+def _scanned(connection: DuckDBPyConnection, sql: str, name: str, wanted: list[str]) -> Table:
+    columns = _describe(connection, sql, name)
+    _check_columns(columns, wanted, name)
+    return Table(name=name, sql=sql, columns={column: columns[column] for column in wanted})
+
+
+def _copied(connection: DuckDBPyConnection, sql: str, name: str, wanted: list[str]) -> Table:
+    """A source that is costly, or impossible, to scan twice: its wanted columns go into the engine once."""
+    import duckdb
+
+    columns = _describe(connection, sql, name)
+    _check_columns(columns, wanted, name)
+    copy = quoted(f"copy {connection.execute('SELECT count(*) FROM duckdb_tables()').fetchall()[0][0]}")
+    listed = ", ".join(quoted(column) for column in wanted) or "1"
+    try:
+        connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
+    except duckdb.Error as error:
+        raise _unreadable(name, error) from None
+    return Table(name=name, sql=copy, columns={column: columns[column] for column in wanted})
+
+
+def _object(connection: DuckDBPyConnection, source: ArrowStream, wanted: list[str]) -> Table:
+    import duckdb
+
+    name = type(source).__name__
+    view = f"object {connection.execute('SELECT count(*) FROM duckdb_views()').fetchall()[0][0]}"
+    one_shot = not hasattr(source, "columns") and not hasattr(source, "column_names")
+    if isinstance(source, duckdb.DuckDBPyRelation):
+        import nanoarrow
+
+        # another engine's relation: only its Arrow stream may cross over, and it can be read once
+        source, one_shot = nanoarrow.ArrayStream(source), True
+    try:
+        connection.register(view, source)
+    except (duckdb.Error, TypeError) as error:
+        raise _unreadable(name, error) from None
+    if one_shot:
+        return _copied_once(connection, view, name, wanted)
+    return _scanned(connection, quoted(view), name, wanted)
+
+
+def _copied_once(connection: DuckDBPyConnection, view: str, name: str, wanted: list[str]) -> Table:
+    import duckdb
+
+    try:
+        connection.execute(f"CREATE TEMP TABLE {quoted(view + ' copy')} AS SELECT * FROM {quoted(view)}")
+    except duckdb.Error as error:
+        raise _unreadable(name, error) from None
+    return _scanned(connection, quoted(view + " copy"), name, wanted)
+
+
+def _rows(connection: DuckDBPyConnection, rows: Sequence[Mapping[str, object]], wanted: list[str]) -> Table:
+    import numpy as np
+
+    if not rows:
+        raise NoRowsError("the list of rows is empty")
+    known = list(dict.fromkeys(key for row in rows for key in row))
+    _check_columns(dict.fromkeys(known, ""), wanted, "rows")
+    table = {str(i): np.array([as_text(row.get(column)) for row in rows], object) for i, column in enumerate(wanted)}
+    connection.register("rows", table or {"0": np.zeros(len(rows))})
+    listed = ", ".join(f"{quoted(str(i))}::VARCHAR AS {quoted(column)}" for i, column in enumerate(wanted)) or "1"
+    connection.execute(f"CREATE TEMP TABLE {quoted('rows copy')} AS SELECT {listed} FROM rows")
+    return Table(name="rows", sql=quoted("rows copy"), columns=dict.fromkeys(wanted, "VARCHAR"))
+
+
+def as_text(value: object) -> str | None:
+    """A Python value as the text that every other source would hold: integral floats without ``.0``."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    isoformat = getattr(value, "isoformat", None)
+    return str(isoformat() if callable(isoformat) else value)
+
+
+def _csv(connection: DuckDBPyConnection, path: str, name: str, wanted: list[str]) -> Table:
+    import duckdb
+
+    header, delimiter = _header(path, name)
+    _check_columns(dict.fromkeys(header, "VARCHAR"), wanted, name)
+    types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
+    sql = (
+        f"read_csv({literal(_plain(path))}, auto_detect=false, header=true, delim={literal(delimiter)}, quote='\"', "
+        f"escape='\"', columns={{{types}}}, store_rejects=true, ignore_errors=true, nullstr='', "
+        f"max_line_size=16777216)"
+    )
+    copy = quoted(f"copy {connection.execute('SELECT count(*) FROM duckdb_tables()').fetchall()[0][0]}")
+    listed = ", ".join(quoted(column) for column in wanted) or "1"
+    connection.execute("DROP TABLE IF EXISTS reject_errors")
+    connection.execute("DROP TABLE IF EXISTS reject_scans")
+    try:
+        connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
+    except duckdb.Error as error:
+        raise _unreadable(name, error) from None
+    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=_csv_faults(connection, name))
+
+
+def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
+    words = {
+        "MISSING COLUMNS": "too few columns",
+        "TOO MANY COLUMNS": "too many columns",
+        "INVALID ENCODING": "not UTF-8",
+    }
+    found = connection.execute(
+        "SELECT error_type::VARCHAR, line, first(csv_line) FROM reject_errors GROUP BY 1, 2 ORDER BY 2"
+    ).fetchall()
+    faults: dict[str, Count] = {}
+    for kind, line, text in found:
+        reason = words.get(str(kind).upper(), str(kind).replace("_", " ").lower())
+        seen = faults.get(reason, Count(0))
+        more = (Example(name, int(line) - 1, text),) if len(seen.examples) < MOST_EXAMPLES else ()
+        faults[reason] = Count(seen.count + 1, (*seen.examples, *more))
+    return faults
+
+
+def _header(path: str, name: str) -> tuple[list[str], str]:
+    """The column names and the delimiter of a CSV file, from its first line."""
+    try:
+        line = _first_line(path)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise _unreadable(name, error) from None
+    if not line.strip():
+        raise NoRowsError(f"{name} is empty: it has no header line")
+    outside = "".join(line.split('"')[::2])
+    delimiter = max(",;\t|", key=outside.count)
+    header = [column.strip() for column in next(csv.reader([line], delimiter=delimiter))]
+    doubled = {column for column in header if header.count(column) > 1}
+    seen: dict[str, int] = {}
+    for i, column in enumerate(header):
+        if column in doubled or not column:
+            seen[column] = seen.get(column, 0) + 1
+            header[i] = f"{column or 'column'}_{seen[column]}" if seen[column] > 1 or not column else column
+    return header, delimiter
+
+
+def _first_line(path: str) -> str:
+    if path.lower().endswith(".gz"):
+        import gzip
+
+        with gzip.open(path, "rb") as packed:
+            raw = packed.readline(1 << 20)
+    elif path.lower().endswith(".zst"):
+        raw = _first_line_zst(path)
+    else:
+        with open(path, "rb") as plain:
+            raw = plain.readline(1 << 20)
+    return raw.decode("utf-8-sig").rstrip("\r\n")
+
+
+def _first_line_zst(path: str) -> bytes:
+    connection = connect()
+    try:
+        rows = connection.execute(
+            f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', quote='', "
+            "escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216) LIMIT 1"
+        ).fetchall()
+    except Exception as error:
+        raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None
+    finally:
+        connection.close()
+    return str(rows[0][0]).encode() if rows else b""

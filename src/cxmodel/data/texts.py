@@ -1,0 +1,139 @@
+"""Packed texts and identifiers: many strings without a Python object each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from cxmodel.stats.arrays import Ints, Keys, hash_texts, integer_texts, offsets_of, ranges
+
+
+@frozen(eq=False, repr=False)
+class Texts:
+    """A packed list of UTF-8 texts.
+
+    Attributes:
+        data: Bytes of all texts, one after the other.
+        offsets: (n + 1,) where each begins.
+    """
+
+    data: NDArray[np.uint8]
+    offsets: Ints
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Texts:
+        """Pack texts."""
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        return cls(
+            np.frombuffer(b"".join(encoded), np.uint8),
+            offsets_of(np.array([len(e) for e in encoded], np.int64)),
+        )
+
+    @classmethod
+    def joined(cls, parts: list[Texts]) -> Texts:
+        """Several lists, one after the other."""
+        lengths = [np.diff(part.offsets) for part in parts]
+        data = np.concatenate([part.data for part in parts]) if parts else np.zeros(0, np.uint8)
+        return cls(data, offsets_of(np.concatenate(lengths) if lengths else np.zeros(0, np.int64)))
+
+    def __len__(self) -> int:
+        return int(self.offsets.size - 1)
+
+    def __getitem__(self, i: int) -> str:
+        return bytes(self.data[self.offsets[i] : self.offsets[i + 1]]).decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[i] for i in range(len(self)))
+
+    def take(self, rows: NDArray[np.integer]) -> Texts:  # type: ignore[type-arg]
+        """These texts, in this order."""
+        starts, lengths = self.offsets[rows], np.diff(self.offsets)[rows]
+        return Texts(self.data[ranges(starts, lengths)], offsets_of(lengths))
+
+    def keys(self) -> Keys:
+        """A 64-bit hash of each text, the same on every engine and machine."""
+        return hash_texts(self.data, self.offsets)
+
+    def same(self, other: Texts) -> NDArray[np.bool_]:
+        """Row by row, whether two equally long lists hold the same text."""
+        lengths = np.diff(self.offsets)
+        equal = lengths == np.diff(other.offsets)
+        rows = np.flatnonzero(equal & (lengths > 0))
+        width = lengths[rows]
+        differs = self.data[ranges(self.offsets[rows], width)] != other.data[ranges(other.offsets[rows], width)]
+        if rows.size:
+            equal[rows] = ~np.logical_or.reduceat(differs, offsets_of(width)[:-1])
+        return equal
+
+
+@frozen(eq=False, repr=False, slots=False)
+class Identifiers:
+    """The distinct ids of one column: a source key for each, and its text.
+
+    A source key is what rows carry while they are grouped: the integer itself, or the engine's hash of the text
+    (checked for collisions when the ids are listed). `stable` gives the key that is equal everywhere.
+
+    Attributes:
+        keys: Ascending distinct source keys; None where the key is the integer itself.
+        texts: Their texts, in the same order; None for integers.
+    """
+
+    keys: Keys | None = None
+    texts: Texts | None = field(default=None)
+
+    def text(self, key: int) -> str:
+        """The id with this source key."""
+        if self.keys is None or self.texts is None:
+            return str(np.uint64(key).astype(np.int64))
+        return self.texts[int(np.searchsorted(self.keys, np.uint64(key)))]
+
+    def texts_of(self, keys: Keys) -> Texts:
+        """The ids with these source keys."""
+        if self.keys is None or self.texts is None:
+            return Texts(*integer_texts(keys.view(np.int64)))
+        return self.texts.take(np.searchsorted(self.keys, keys))
+
+    def stable(self, keys: Keys) -> Keys:
+        """The hash of each id's text: equal on every engine, for integers and texts alike."""
+        if self.keys is None or self.texts is None:
+            return self.texts_of(keys).keys()
+        return self._stable[np.searchsorted(self.keys, keys)]
+
+    @cached_property
+    def _stable(self) -> Keys:
+        assert self.texts is not None
+        return self.texts.keys()
+
+
+def match(left: Texts, right: Texts) -> Ints:
+    """For each text on the left its row on the right, or −1; a hit is checked byte by byte.
+
+    Texts on the right are distinct.
+    """
+    right_keys = right.keys()
+    order = np.argsort(right_keys)
+    at = np.searchsorted(right_keys, left.keys(), sorter=order)
+    row = order[np.minimum(at, order.size - 1)] if order.size else np.zeros(len(left), np.int64)
+    if not order.size:
+        return np.full(len(left), -1)
+    return np.where(left.same(right.take(row)), row, -1)
+
+
+def find(identifiers: Identifiers, texts: Texts) -> tuple[Keys, NDArray[np.bool_]]:
+    """The source key of each of these distinct texts, and whether there is one."""
+    if identifiers.texts is not None and identifiers.keys is not None:
+        row = match(texts, identifiers.texts)
+        found = row >= 0
+        keys = np.zeros(len(texts), np.uint64)
+        keys[found] = identifiers.keys[row[found]]
+        return keys, found
+    keys, found = np.zeros(len(texts), np.uint64), np.zeros(len(texts), np.bool_)
+    for i, text in enumerate(texts):
+        digits = text.removeprefix("-")
+        if digits.isascii() and digits.isdigit() and str(int(text)) == text and -(2**63) <= int(text) < 2**63:
+            keys[i], found[i] = np.int64(int(text)).astype(np.uint64), True
+    return keys, found

@@ -1,0 +1,1 @@
+"""The built-in exporters, registered through the hooks that everybody uses."""

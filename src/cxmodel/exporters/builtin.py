@@ -1,0 +1,16 @@
+"""Registration of the built-in exporters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cxmodel.exporters.json import JsonExporter
+from cxmodel.plugins.bases import Exporter
+from cxmodel.plugins.hooks import hookimpl
+
+
+@hookimpl
+def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
+    """All built-in exporters."""
+    return [JsonExporter]

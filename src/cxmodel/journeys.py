@@ -1,0 +1,308 @@
+"""Journeys: what users hold. Reading, selecting, joining and asking; the work is done on the floors below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+from cxmodel.analysis.funnels import Funnel, FunnelTable
+from cxmodel.analysis.paths import Paths, PathTable
+from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
+from cxmodel.data import events, joining, selecting
+from cxmodel.data.attaching import Attached, attach
+from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.times import instant, microseconds
+from cxmodel.errors import InvalidValueError, UnknownColumnError, UnknownNameError, unknown
+from cxmodel.graph import JourneyGraph
+from cxmodel.measuring import Measurable
+from cxmodel.model.goals import Goal
+from cxmodel.model.people import Touchpoint
+from cxmodel.model.readings import Facts, Matched, Reading
+from cxmodel.typing import Source
+
+if TYPE_CHECKING:
+    from cxmodel.responses import Responses
+
+
+@frozen(eq=False)
+class Journeys(Measurable):
+    """Journeys of customers: immutable, and cheap to derive from one another.
+
+    Attributes:
+        population: What the metrics look at.
+        attached: What became of attached answers; None without any.
+        matched: How well joined tables met these journeys, in order of joining.
+    """
+
+    population: MemoryPopulation = field(repr=False)
+    attached: Attached | None = None
+    matched: tuple[Matched, ...] = ()
+
+    def __repr__(self) -> str:
+        facts = self.facts
+        return f"<Journeys: {facts.customers:,} customers, {facts.journeys:,} journeys, {facts.events:,} events>"
+
+    @property
+    def reading(self) -> Reading:
+        """What became of the rows."""
+        return self.population.reading
+
+    @property
+    def facts(self) -> Facts:
+        """What can be asked."""
+        return self.population.facts
+
+    # joining
+
+    def with_touchpoints(self, catalogue: Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]) -> Journeys:
+        """Facts about touchpoints: stage, channel, department, kind, initiator, moment.
+
+        Args:
+            catalogue: Touchpoint → its facts, or `Touchpoint` values.
+        """
+        return evolve(self, population=joining.with_touchpoints(self.population, catalogue))
+
+    def with_customers(
+        self, src: Source, *, customer: str, attributes: Sequence[str], tz: str | None = None
+    ) -> Journeys:
+        """Facts about customers from another table: persona, segment…
+
+        Args:
+            src: The table.
+            customer: Its column with the customer's id.
+            attributes: Its columns to take over.
+            tz: Zone of times that name none.
+        """
+        return self._with_facts(src, customer, None, attributes, tz)
+
+    def with_attributes(
+        self, src: Source, *, journey: str | None = None, customer: str | None = None, columns: Sequence[str] = (),
+        tz: str | None = None,
+    ) -> Journeys:  # fmt: skip
+        """Facts about journeys from another table, joined on the journey's id, the customer's, or both.
+
+        Args:
+            src: The table.
+            journey: Its column with the journey's id.
+            customer: Its column with the customer's id; without it, journey ids that several customers share are
+                refused and counted.
+            columns: Its columns to take over.
+            tz: Zone of times that name none.
+        """
+        if journey is None and customer is None:
+            raise InvalidValueError("nothing to join on", hint="Write journey='order_id' or customer='customer_id'")
+        return self._with_facts(src, customer, journey, columns, tz)
+
+    def _with_facts(
+        self, src: Source, customer: str | None, journey: str | None, columns: Sequence[str], tz: str | None
+    ) -> Journeys:
+        population, matched = joining.with_facts(
+            self.population, src, customer=customer, journey=journey, columns=columns, tz=tz
+        )
+        return evolve(self, population=population, matched=(*self.matched, matched))
+
+    def with_responses(
+        self, responses: Responses, *, within: timedelta | None = None, about: str | None = None
+    ) -> Journeys:
+        """Attach answers to the journeys and touchpoints that they are about; see `attached` for what became of them.
+
+        Args:
+            responses: The answers, read with a customer or journey id.
+            within: Longest time from a touchpoint to an answer about it.
+            about: Touchpoint that all answers are about, where no column says so.
+        """
+        limit = None if within is None else microseconds(within)
+        population, attached = attach(self.population, responses.rows, within=limit, about=about or responses.about)
+        return evolve(self, population=population, attached=attached.plus(self.attached))
+
+    def with_inactivity(self, limit: timedelta) -> Journeys:
+        """Journeys whose last event is less than ``limit`` before the end of the data are in progress, not lost."""
+        if limit <= timedelta(0):
+            raise InvalidValueError(f"the limit is a positive duration, got {limit}")
+        last = self.facts.last
+        end = instant(last) if last is not None else 0
+        us = microseconds(limit)
+        return self._then(lambda block: selecting.with_inactivity(block, us, end))
+
+    # cutting and selecting
+
+    def merge_repeats(self) -> Journeys:
+        """Consecutive events at one touchpoint become one event: first time, last end, summed values."""
+        before = self.facts.events
+        merged = self._then(selecting.merge_repeats, saying="repeats merged")
+        note = f"{before - merged.facts.events:,} repeated events merged"
+        return evolve(merged, population=evolve(merged.population, reading=merged.reading.noting(note)))
+
+    def split(self, *, gap: timedelta | None = None, at: Goal | str | None = None) -> Journeys:
+        """Cut journeys where two events lie more than ``gap`` apart, and after each event that meets ``at``."""
+        if gap is None and at is None:
+            raise InvalidValueError("say where to cut", hint="Write split(gap=timedelta(minutes=30)) or split(at=goal)")
+        if gap is not None and gap < timedelta(0):
+            raise InvalidValueError(f"the gap is a duration of 0 or more, got {gap}")
+        goal = self._goal(at) if at is not None else None
+        us = None if gap is None else microseconds(gap)
+        words = [f"cut at gaps over {gap}"] if gap is not None else []
+        words += [f"cut after {goal.name}"] if goal is not None else []
+        return self._then(lambda block: selecting.split(block, gap=us, goal=goal), saying=" and ".join(words))
+
+    def where(self, *, passes: str | Goal | None = None, **equals: str | Sequence[str]) -> Journeys:
+        """Whole journeys with at least one event that matches all of these, and whose facts match.
+
+        Args:
+            passes: A touchpoint or goal that the journey passes.
+            equals: Column → text, or texts of which one must hold (``channel="email"``, ``state=["SP", "RJ"]``).
+        """
+        wanted = self._wanted(equals)
+        of_journeys = {name: texts for name, texts in wanted.items() if name in self.facts.journey_columns}
+        of_events = {name: texts for name, texts in wanted.items() if name not in of_journeys}
+        out = self
+        if wanted:
+            saying = ", ".join(f"{name} is {' or '.join(texts)}" for name, texts in sorted(wanted.items()))
+            out = out._then(lambda block: selecting.where(block, of_events, of_journeys), saying=saying)
+        if passes is not None:
+            goal = self._goal(passes)
+            out = out._then(
+                lambda block: selecting.keep_journeys(block, block.reached(goal) >= 0),
+                saying=f"passes {goal.name}",
+            )
+        return out
+
+    def between(self, start: datetime | None = None, end: datetime | None = None) -> Journeys:
+        """Whole journeys that overlap [start, end); those that the window cuts are marked."""
+        if start is not None and end is not None and instant(start) >= instant(end):
+            raise InvalidValueError(f"the window begins at {start} and ends at {end}: nothing can lie in it")
+        low, high = (None if each is None else instant(each) for each in (start, end))
+        out = self._then(lambda block: selecting.between(block, low, high))
+        window = tuple(None if each is None else each.isoformat() for each in (start, end))
+        origin = evolve(out.population.origin, window=window)
+        return evolve(out, population=evolve(out.population, origin=origin))
+
+    def events_where(self, **equals: str | Sequence[str]) -> Journeys:
+        """Only the events that match; each remembers how many were removed before it, so that a transition over a
+        hole can be told from a real one (``bridged`` in the graph).
+        """
+        wanted = self._wanted(equals)
+        own = [name for name in wanted if name in self.facts.journey_columns]
+        if own:
+            raise InvalidValueError(f"{own[0]!r} is a fact about journeys", hint=f"Write where({own[0]}=…)")
+        saying = "only events where " + ", ".join(f"{name} is {' or '.join(t)}" for name, t in sorted(wanted.items()))
+        return self._then(lambda block: selecting.keep_events(block, selecting.matching(block, wanted)), saying=saying)
+
+    def sample(self, share: float, *, seed: int = 0) -> Journeys:
+        """A share of the customers, drawn by their seeded hash."""
+        if not 0 < share <= 1:
+            raise InvalidValueError(f"share is above 0 and at most 1, got {share!r}")
+        return self._then(
+            lambda block: selecting.sample(block, share, seed),
+            saying=f"{share:.2%} of customers, seed {seed}",
+        )
+
+    # asking
+
+    def graph(self, *, max_edges: int | None = None) -> JourneyGraph:
+        """The journey graph: a `networkx.DiGraph` with counts, shares and exact median waits.
+
+        Args:
+            max_edges: Keep only this many of the most frequent transitions; the rest is counted.
+        """
+        return self.measure(Graph(max_edges=max_edges))
+
+    def transitions(self) -> TransitionTable:
+        """All transitions as a columnar table."""
+        return self.measure(Transitions())
+
+    def paths(self) -> PathTable:
+        """All distinct paths; ``paths().top(10)`` shows the most frequent with an explicit remainder."""
+        return self.measure(Paths())
+
+    def funnel(self, steps: Sequence[str | Goal], *, within: timedelta | None = None) -> FunnelTable:
+        """Journeys that pass the steps in order, with shares and waits."""
+        return self.measure(Funnel(steps, within=within))
+
+    def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
+        return evolve(self, population=self.population.then(step, saying=saying))
+
+    def _goal(self, at: Goal | str) -> Goal:
+        goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
+        for name in goal.touchpoints:
+            if name not in self.population.vocabulary.touchpoint_codes:
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+        return goal
+
+    def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        facts = self.facts
+        known = ["touchpoint", *facts.event_columns, *facts.journey_columns, *facts.touchpoint_columns]
+        out = {}
+        for name, texts in equals.items():
+            if name not in known:
+                raise UnknownColumnError(unknown("column", name, known))
+            out[name] = (texts,) if isinstance(texts, str) else tuple(texts)
+            labels = self.population.vocabulary.columns.get(name)
+            if name in self.population.vocabulary.columns and labels is None:
+                raise InvalidValueError(f"{name!r} holds numbers; where(…) compares text")
+        return out
+
+
+def read_events(
+    src: Source, *, customer: str, touchpoint: str, time: str, journey: str | None = None, channel: str | None = None,
+    department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
+    source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
+    instance: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (), tz: str | None = None,
+    memory_limit: str | None = None,
+) -> Journeys:  # fmt: skip
+    """Read an event log.
+
+    Every row is either kept or rejected for a reason that `Journeys.reading` counts, with examples. The order inside a
+    journey is (time, ``order`` columns, file name, row). Ids are compared as text: ``7`` and ``"7"`` are one id,
+    ``"007"`` is another, ``"NA"`` is an id.
+
+    Args:
+        src: Path, glob, list of them, pandas or Polars frame, Arrow object, DuckDB relation, or list of dicts.
+        customer: Column with the customer's id.
+        touchpoint: Column with the touchpoint (the event's name).
+        time: Column with the time; a time without a zone is UTC, or of ``tz``.
+        journey: Column with the journey's id; without it a customer's whole history is one journey.
+        channel: Column with the channel.
+        department: Column with the department.
+        contact: Column with the contact person.
+        stage: Column with the stage.
+        value: Column with the value.
+        source: Column with the source system.
+        until: Column with the end of the event.
+        lifecycle: Column, start text and complete text, for logs with a row for each.
+        instance: Column that says which start and complete belong together.
+        order: Columns that break ties of time.
+        attributes: Further columns to keep; those with one value per journey become facts about journeys.
+        tz: Zone of times that name none (``"Europe/Berlin"``).
+        memory_limit: Limit of the reading engine (``"2GB"``).
+
+    Returns:
+        The journeys, prepared once.
+
+    Raises:
+        UnknownColumnError: A column is not there; lists what is, and the nearest name.
+        NoRowsError: Nothing could be kept.
+
+    Example:
+        >>> rows = [{"who": "ann", "what": "ad", "at": "2026-01-01"}, {"who": "ann", "what": "shop", "at": "2026-01-02"}]
+        >>> read_events(rows, customer="who", touchpoint="what", time="at")
+        <Journeys: 1 customers, 1 journeys, 2 events>
+    """
+    named = {
+        "channel": channel,
+        "department": department,
+        "contact": contact,
+        "stage": stage,
+        "source": source,
+    }
+    if until is not None and lifecycle is not None:
+        raise InvalidValueError("until= and lifecycle= both say when an event ends; give one of them")
+    roles = events.Roles(
+        customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
+        named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
+        order=tuple(order), lifecycle=lifecycle, instance=instance,
+    )  # fmt: skip
+    return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))

@@ -1,0 +1,20 @@
+"""The built-in metrics: frozen classes whose fields are their options."""
+
+from cxmodel.analysis.credits import (
+    Credits,
+    FirstCredit,
+    LastCredit,
+    LinearCredit,
+    MarkovCredit,
+    ShapleyCredit,
+)
+from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+
+__all__ = [
+    "Ces1", "Ces2", "Ces2Top", "ConversionRate", "Credits", "Csat", "Duration", "FirstCredit", "Funnel", "Graph",
+    "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "Nps", "Paths", "ShapleyCredit", "Transitions",
+]  # fmt: skip

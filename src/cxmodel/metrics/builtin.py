@@ -1,0 +1,31 @@
+"""Registration of the built-in metrics, through the hooks that everybody uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cxmodel.analysis.credits import (
+    Credits,
+    FirstCredit,
+    LastCredit,
+    LinearCredit,
+    MarkovCredit,
+    ShapleyCredit,
+)
+from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+from cxmodel.plugins.hooks import hookimpl
+from cxmodel.tallies.metrics import Metric
+
+
+@hookimpl
+def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
+    """All built-in metrics."""
+    return [
+        Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
+        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
+    ]  # fmt: skip

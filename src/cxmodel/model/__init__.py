@@ -1,0 +1,1 @@
+"""What a journey is: frozen values without arrays, files or engines."""

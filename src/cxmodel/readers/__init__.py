@@ -1,0 +1,1 @@
+"""The built-in readers, registered through the hooks that everybody uses."""

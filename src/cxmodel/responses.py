@@ -1,0 +1,118 @@
+"""Responses: survey answers, on their own or on their way to the journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+from attrs import field, frozen
+
+from cxmodel.data import answers
+from cxmodel.data.answers import AnswerRoles, AnswerRows
+from cxmodel.data.attaching import alone
+from cxmodel.data.populations import MemoryPopulation
+from cxmodel.errors import InvalidValueError
+from cxmodel.measuring import Measurable
+from cxmodel.model.readings import Facts, Reading
+from cxmodel.model.scales import Question, Scale, code_texts
+from cxmodel.typing import Source
+
+
+@frozen(eq=False, slots=False)
+class Responses(Measurable):
+    """Answers of a survey.
+
+    Attributes:
+        rows: The answers as arrays.
+        about: Touchpoint that all of them are about, if one was named.
+        respondent: Whose voice it is.
+    """
+
+    rows: AnswerRows = field(repr=False)
+    about: str | None = None
+    respondent: Literal["customer", "employee"] = "customer"
+
+    @cached_property
+    def population(self) -> MemoryPopulation:
+        """The respondents as a population of their own."""
+        return alone(self.rows)
+
+    @property
+    def reading(self) -> Reading:
+        """What became of the rows."""
+        return self.rows.reading
+
+    @property
+    def facts(self) -> Facts:
+        """What can be asked."""
+        return self.population.facts
+
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        """The questions and their scales."""
+        return self.rows.questions
+
+    def __repr__(self) -> str:
+        asked = ", ".join(f"{name} ({each.scale})" for name, each in self.questions.items())
+        return f"<Responses: {self.reading.kept:,} answers to {asked}>"
+
+
+def read_responses(
+    src: Source, *, customer: str | None = None, score: str | None = None, scale: Scale | None = None,
+    questions: Mapping[str, Question] | None = None, question: str = "answer", time: str | None = None,
+    touchpoint: str | None = None, journey: str | None = None, about: str | None = None, weight: str | None = None,
+    respondent: Literal["customer", "employee"] = "customer", codes: Mapping[object, float | None] | None = None,
+    kind: Literal["transactional", "relational"] = "transactional", attributes: Sequence[str] = (),
+    tz: str | None = None,
+) -> Responses:  # fmt: skip
+    """Read survey answers.
+
+    Answers outside the scale, blank codes and texts that are no number are counted by reason, not clipped.
+
+    Args:
+        src: As for `read_events`.
+        customer: Column with the customer's id.
+        score: Column with the score, for one question.
+        scale: Scale of that score.
+        questions: Column → `Question`, for several.
+        question: What to call the one question.
+        time: Column with the time of the answer.
+        touchpoint: Column with the touchpoint that the answer was given at.
+        journey: Column with the journey's id.
+        about: Touchpoint that all answers are about.
+        weight: Column with the answer weight.
+        respondent: Whose voice it is.
+        codes: Answer → score that it stands for, None for "no answer" (``{11: None}``); compared as text.
+        kind: Whether the question is about a touchpoint or about the whole.
+        attributes: Further columns to group a survey by that is measured on its own.
+        tz: Zone of times that name none.
+
+    Example:
+        >>> answers = read_responses([{"score": 10}, {"score": 3}, {"score": 12}], score="score", scale=Scale.nps())
+        >>> answers.reading.rejected["score outside 0–10"].count
+        1
+    """
+    if (score is None) == (questions is None):
+        raise InvalidValueError(
+            "name the score of one question, or several questions",
+            hint="Write score='nps', scale=cx.Scale.nps(); or questions={'nps': cx.Question(cx.Scale.nps())}",
+        )
+    if score is not None:
+        if scale is None:
+            raise InvalidValueError(
+                f"the scale of {score!r} is not known",
+                hint="Write scale=cx.Scale.nps(), .csat(), .ces1(), .ces2()…",
+            )
+        asked = {score: (question, Question(scale, codes=code_texts(dict(codes or {})), kind=kind))}
+    else:
+        shared = code_texts(dict(codes or {}))
+        asked = {
+            column: (column, Question(each.scale, codes={**shared, **each.codes}, kind=each.kind))
+            for column, each in (questions or {}).items()
+        }
+    roles = AnswerRoles(
+        questions=asked, customer=customer, journey=journey, time=time, touchpoint=touchpoint, weight=weight,
+        attributes=tuple(attributes),
+    )  # fmt: skip
+    return Responses(answers.read(src, roles, tz=tz), about=about, respondent=respondent)

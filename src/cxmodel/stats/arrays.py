@@ -1,0 +1,208 @@
+"""Array primitives in linear time: dense codes, counting sort, segments, hashes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxmodel.stats.floats import Floats
+
+Ints = NDArray[np.int64]
+
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+Codes = NDArray[np.unsignedinteger[Any]]
+
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_MULTIPLIERS: Final = (_GOLDEN, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+
+
+def mix(keys: Keys, seed: int = 0) -> Keys:
+    """A bijective scrambling of 64-bit keys (the finaliser of SplitMix64); same input, same output, everywhere.
+
+    Example:
+        >>> mix(np.array([0, 1], np.uint64)).tolist()
+        [16294208416658607535, 10451216379200822465]
+    """
+    h = keys + np.uint64((_GOLDEN * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
+    for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        h ^= h >> np.uint64(shift)
+        h *= np.uint64(multiplier)
+    h ^= h >> np.uint64(31)
+    return h
+
+
+def hash_texts(data: NDArray[np.uint8], offsets: Ints) -> Keys:
+    """64-bit hash of each text of a packed list, eight bytes at a time, all texts side by side.
+
+    Args:
+        data: UTF-8 bytes of all texts, one after the other.
+        offsets: (n + 1,) text i is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Example:
+        >>> h = hash_texts(np.frombuffer(b"abab", np.uint8), np.array([0, 2, 4]))
+        >>> bool(h[0] == h[1])
+        True
+    """
+    lengths = np.diff(offsets)
+    padded = np.zeros(data.size + 8, np.uint8)
+    padded[: data.size] = data
+    words: Keys = np.ndarray((data.size + 1,), np.dtype("<u8"), padded, strides=(1,))
+    h = mix(lengths.astype(np.uint64), 1)
+    active = np.flatnonzero(lengths > 0)
+    at = offsets[:-1].copy()
+    while active.size:
+        left = lengths[active] - (at[active] - offsets[active])
+        tail = np.uint64(0xFFFFFFFFFFFFFFFF) >> (np.uint64(8) * (8 - np.minimum(left, 8)).astype(np.uint64))
+        h[active] = mix(h[active] ^ (words[at[active]] & tail))
+        at[active] += 8
+        active = active[left > 8]
+    return h
+
+
+def integer_texts(values: Ints) -> tuple[NDArray[np.uint8], Ints]:
+    """Plain decimals of integers as a packed list of texts: bytes and offsets."""
+    if not values.size:
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    negative = values < 0
+    rest = np.where(negative, np.negative(values).view(np.uint64), values.view(np.uint64))
+    digits = np.zeros((values.size, 21), np.uint8)
+    count = np.zeros(values.size, np.int64)
+    for place in range(20, 0, -1):
+        digits[:, place] = (rest % np.uint64(10)).astype(np.uint8) + ord("0")
+        count += (rest > 0) | (place == 20)
+        rest //= np.uint64(10)
+        if not rest.any():
+            break
+    digits[np.flatnonzero(negative), 20 - count[negative]] = ord("-")
+    count += negative
+    keep = np.arange(21) >= (21 - count)[:, None]
+    return digits[keep], np.concatenate([[0], np.cumsum(count)])
+
+
+def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
+    """Codes 0 … k−1 of 64-bit keys and the k distinct keys, in linear expected time.
+
+    Each round throws the open keys into a table twice their number; a slot belongs to one key, the others go on to the
+    next round with another hash.
+
+    Example:
+        >>> codes, distinct = dense_codes(np.array([7, 9, 7], np.uint64))
+        >>> distinct[codes].tolist()
+        [7, 9, 7]
+    """
+    codes = np.empty(keys.size, np.int32)
+    distinct: list[Keys] = []
+    rows: NDArray[np.intp] | None = None
+    open_keys, base, turn = keys, 0, 0
+    while open_keys.size:
+        bits = max(8, int(open_keys.size).bit_length() + (1 if turn else 0))
+        multiplier = np.uint64(_MULTIPLIERS[turn % 4])
+        hashed = open_keys * multiplier if turn < 4 else mix(open_keys, turn)
+        slots = (hashed >> np.uint64(64 - bits)).astype(np.int32 if bits < 31 else np.int64)
+        owner = np.zeros(1 << bits, np.uint64)
+        owner[slots] = open_keys
+        settled = owner[slots] == open_keys
+        used = np.zeros(1 << bits, np.bool_)
+        used[slots] = True
+        number = np.cumsum(used, dtype=np.int32)
+        number += base - 1
+        found = number[slots]
+        distinct.append(owner[used])
+        base += int(distinct[-1].size)
+        if settled.all():
+            if rows is None:
+                return found, distinct[0]
+            codes[rows] = found
+            break
+        if rows is None:
+            codes, rows = found, np.flatnonzero(~settled)
+        else:
+            codes[rows[settled]] = found[settled]
+            rows = rows[~settled]
+        open_keys, turn = keys[rows], turn + 1
+    return codes, np.concatenate(distinct) if distinct else keys
+
+
+def counting_order(codes: NDArray[np.integer[Any]], size: int) -> tuple[Ints, NDArray[np.integer[Any]]]:
+    """Stable order by code in linear time: offsets (size + 1,) of each code, and the rows in that order.
+
+    Example:
+        >>> offsets, order = counting_order(np.array([1, 0, 1]), 2)
+        >>> offsets.tolist(), order.tolist()
+        ([0, 1, 3], [1, 0, 2])
+    """
+    from scipy.sparse import csr_array
+
+    n = codes.size
+    small = np.int32 if max(n, size) < 2**31 - 1 else np.int64
+    row = csr_array(
+        (np.arange(n, dtype=small), codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size)
+    )
+    columns = row.tocsc()
+    return columns.indptr.astype(np.int64), columns.data
+
+
+def compress(codes: Ints) -> tuple[Ints, Ints]:
+    """Distinct codes in ascending order, and for each row its place among them; codes are ≥ 0.
+
+    A table where the range is small, a sort where it is not.
+
+    Example:
+        >>> distinct, place = compress(np.array([5, 2, 5]))
+        >>> distinct.tolist(), place.tolist()
+        ([2, 5], [1, 0, 1])
+    """
+    if not codes.size:
+        return codes.astype(np.int64), codes.astype(np.int64)
+    top = int(codes.max()) + 1
+    if top <= 4 * codes.size + 65_536:
+        there = np.zeros(top, np.bool_)
+        there[codes] = True
+        return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
+    distinct, place = np.unique(codes, return_inverse=True)
+    return distinct, place
+
+
+def segment_of(offsets: Ints) -> Ints:
+    """For each row of consecutive segments, the number of its segment.
+
+    Example:
+        >>> segment_of(np.array([0, 2, 2, 3])).tolist()
+        [0, 0, 2]
+    """
+    return np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+
+
+def offsets_of(lengths: NDArray[np.integer[Any]]) -> Ints:
+    """Offsets (n + 1,) of consecutive segments with these lengths."""
+    out = np.zeros(lengths.size + 1, np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """The rows of several ranges, one after the other.
+
+    Example:
+        >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+        [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if ends.size else 0
+    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+
+
+def grouped_sum(groups: Ints, values: Floats | None, size: int) -> Floats:
+    """Sum of values by group, as floats (``np.bincount`` with a fixed size)."""
+    return np.bincount(groups, values, size).astype(np.float64)
+
+
+def smallest_unsigned(size: int) -> type[np.unsignedinteger[Any]]:
+    """The smallest unsigned type that holds the codes 0 … size − 1."""
+    for kind in (np.uint8, np.uint16, np.uint32):
+        if size <= np.iinfo(kind).max + 1:
+            return kind
+    return np.uint64

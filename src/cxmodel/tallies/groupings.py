@@ -1,0 +1,479 @@
+"""Groupings: what results can be broken down by. Each turns observations into groups."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.blocks import Block, Labels, Unit, Vocabulary
+from cxmodel.data.times import DAY, Offsets
+from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model.readings import Facts
+from cxmodel.model.transitions import Transition
+from cxmodel.stats.arrays import Ints, compress, ranges
+
+K = TypeVar("K")
+K1 = TypeVar("K1")
+K2 = TypeVar("K2")
+
+UNITS: Final[frozenset[Unit]] = frozenset({"customer", "journey", "event", "transition", "response"})
+NONE: Final = -1
+ByName: TypeAlias = Literal[
+    "touchpoint", "stage", "channel", "department", "contact", "persona", "source", "question", "kind"
+]
+
+
+class Assigned(NamedTuple):
+    """Rows of the observations and their group; −1 for no group. A row may stand in several groups."""
+
+    rows: Ints
+    group: Ints
+
+
+class By(ABC, Generic[K]):
+    """What to group by; K is the type of a group's label."""
+
+    __slots__ = ()
+    units: ClassVar[frozenset[Unit]] = UNITS
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """What the grouping is called in results, one name per part."""
+
+    @abstractmethod
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """The groups of observations; every row appears at least once."""
+
+    @abstractmethod
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[K]:
+        """Labels of group codes."""
+
+    @abstractmethod
+    def size(self, vocabulary: Vocabulary) -> int:
+        """One more than the highest possible group code."""
+
+    def overlapping(self, facts: Facts, unit: Unit) -> bool:
+        """Whether an observation may stand in several groups."""
+        return False
+
+    def missing(self, facts: Facts, unit: Unit) -> str | None:
+        """Why observations of this unit cannot be grouped so, or None when they can."""
+        if unit in self.units:
+            return None
+        return f"{_plural(unit)} cannot be grouped by {' and '.join(self.names)}"
+
+
+@frozen
+class ByColumn(By[str]):
+    """By a fact about events, journeys or touchpoints that is coded text.
+
+    Attributes:
+        name: Name of the column.
+        fixed: Whether it is one of the columns with a fixed meaning (touchpoint, channel, …).
+    """
+
+    name: str
+    fixed: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column's name."""
+        return (self.name,)
+
+    def missing(self, facts: Facts, unit: Unit) -> str | None:
+        """No such column, or a column of numbers."""
+        if self.name == "touchpoint":
+            return None
+        known = [*facts.event_columns, *facts.journey_columns, *facts.touchpoint_columns]
+        if self.name in known:
+            return None
+        what = "column" if self.fixed else "attribute"
+        return f"{unknown(what, self.name, ['touchpoint', *known])}"
+
+    def overlapping(self, facts: Facts, unit: Unit) -> bool:
+        """Journeys pass several touchpoints, customers have several journeys."""
+        return unit == "customer" or (unit == "journey" and self.name not in facts.journey_columns)
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
+        """Names of touchpoints, or labels of the column."""
+        names: Sequence[str] = vocabulary.touchpoints
+        if self.name != "touchpoint":
+            names = _labels_of(vocabulary, self.name).names
+        return [names[code] for code in codes.tolist()]
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Number of touchpoints or labels."""
+        if self.name == "touchpoint":
+            return len(vocabulary.touchpoints)
+        return len(_labels_of(vocabulary, self.name))
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """By the event, journey or touchpoint that each observation belongs to."""
+        everything = np.arange(at.size)
+        if self.name in block.journey_columns:
+            column = block.journey_columns[self.name]
+            _check_coded(column, self.name)
+            if unit == "customer":
+                return _passed(_held(column), block.customer_offsets, at)
+            return Assigned(everything, _held(column[block.journey_rows(unit, at)]))
+        if unit == "response":
+            return Assigned(everything, self._of_answers(block, at))
+        codes = self._of_events(block)
+        if unit == "journey":
+            return _passed(codes, block.journey_offsets, at)
+        if unit == "customer":
+            return _passed(codes, block.journey_offsets[block.customer_offsets], at)
+        return Assigned(everything, codes[at])
+
+    def _of_events(self, block: Block) -> Ints:
+        if self.name == "touchpoint":
+            return block.touchpoint.astype(np.int64)
+        if self.name in block.event_columns:
+            _check_coded(block.event_columns[self.name], self.name)
+            return _held(block.event_columns[self.name])
+        return _held(block.vocabulary.touchpoint_columns[self.name][0][block.touchpoint])
+
+    def _of_answers(self, block: Block, at: Ints) -> Ints:
+        assert block.answers is not None
+        touchpoint = block.answers.touchpoint[at]
+        if self.name == "touchpoint":
+            return touchpoint
+        if self.name in block.event_columns:
+            event = block.answers.event[at]
+            codes = np.full(at.size, NONE)
+            codes[event >= 0] = self._of_events(block)[event[event >= 0]]
+            return codes
+        codes = np.full(at.size, NONE)
+        there = touchpoint >= 0
+        codes[there] = _held(block.vocabulary.touchpoint_columns[self.name][0])[touchpoint[there]]
+        return codes
+
+
+@frozen
+class ByTransition(By[Transition]):
+    """By transition: the touchpoint and the next one."""
+
+    units: ClassVar[frozenset[Unit]] = frozenset({"transition"})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``("transition",)``."""
+        return ("transition",)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Pairs of touchpoints."""
+        return len(vocabulary.touchpoints) ** 2
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[Transition]:
+        """Source and target."""
+        names, width = vocabulary.touchpoints, len(vocabulary.touchpoints)
+        return [Transition(names[code // width], names[code % width]) for code in codes.tolist()]
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """Source × touchpoints + target."""
+        width = len(block.vocabulary.touchpoints)
+        codes = block.touchpoint[at].astype(np.int64) * width + block.touchpoint[at + 1]
+        return Assigned(np.arange(at.size), codes)
+
+
+@frozen
+class ByQuestion(By[str]):
+    """By question of the survey."""
+
+    units: ClassVar[frozenset[Unit]] = frozenset({"response"})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``("question",)``."""
+        return ("question",)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Number of questions."""
+        return len(vocabulary.questions)
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
+        """Names of the questions."""
+        names = list(vocabulary.questions)
+        return [names[code] for code in codes.tolist()]
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """The question that each answer answers."""
+        assert block.answers is not None
+        return Assigned(np.arange(at.size), block.answers.question[at])
+
+
+Period: TypeAlias = Literal["year", "month", "week", "day"]
+_MONDAY: Final = 3  # 1970-01-01 was a Thursday: days since a Monday are days since the epoch plus 3
+
+
+@frozen
+class ByPeriod(By[date]):
+    """By year, month, week or day, told by its first day in a zone.
+
+    An event and a transition belong to the period of their time, a journey and a customer to that of the first
+    event, a response to that of its own time.
+    """
+
+    period: Period
+    tz: str = "UTC"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The period's name."""
+        return (self.period,)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Days in ten thousand years."""
+        return 4_000_000
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[date]:
+        """First day of each period."""
+        return [date(1, 1, 1) + timedelta(days=int(code)) for code in codes]
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """The period of each observation's time."""
+        times = _times(block, unit, at)
+        known_ = times != np.iinfo(np.int64).min
+        codes = np.full(at.size, NONE)
+        wall = Offsets.around(self.tz, times[known_]).to_wall(times[known_])
+        codes[known_] = self._first_day(wall // DAY) + 719_162
+        return Assigned(np.arange(at.size), codes)
+
+    def _first_day(self, day: Ints) -> Ints:
+        if self.period == "day":
+            return day
+        if self.period == "week":
+            return day - (day + _MONDAY) % 7
+        unit = "datetime64[M]" if self.period == "month" else "datetime64[Y]"
+        return day.astype("datetime64[D]").astype(unit).astype("datetime64[D]").astype(np.int64)
+
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@frozen
+class ByClock(By[str]):
+    """By day of the week or hour of the day in a zone; times as in `ByPeriod`."""
+
+    part: Literal["weekday", "hour"]
+    tz: str = "UTC"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The part's name."""
+        return (self.part,)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """7 or 24."""
+        return 7 if self.part == "weekday" else 24
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
+        """``"Monday"`` … or ``"00"`` … ``"23"``."""
+        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in codes.tolist()]
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """From the wall clock."""
+        times = _times(block, unit, at)
+        there = times != np.iinfo(np.int64).min
+        wall = Offsets.around(self.tz, times[there]).to_wall(times[there])
+        codes = np.full(at.size, NONE)
+        codes[there] = (wall // DAY + _MONDAY) % 7 if self.part == "weekday" else wall % DAY // 3_600_000_000
+        return Assigned(np.arange(at.size), codes)
+
+
+@frozen
+class Bin:
+    """A half-open bin [low, high)."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:g}–{self.high:g}"
+
+
+def _ascending(edges: Sequence[float]) -> tuple[float, ...]:
+    out = tuple(float(edge) for edge in edges)
+    if len(out) < 2 or any(a >= b for a, b in zip(out, out[1:], strict=False)):
+        raise InvalidValueError(f"bins need at least two ascending edges, got {list(edges)!r}")
+    return out
+
+
+@frozen
+class ByBins(By[str]):
+    """By bins [low, high) of a column of numbers; what lies outside all bins is unassigned."""
+
+    name: str
+    edges: tuple[float, ...] = field(converter=_ascending)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column's name."""
+        return (self.name,)
+
+    def missing(self, facts: Facts, unit: Unit) -> str | None:
+        """No such column."""
+        known = [*facts.event_columns, *facts.journey_columns]
+        return None if self.name in known else unknown("attribute", self.name, known)
+
+    def overlapping(self, facts: Facts, unit: Unit) -> bool:
+        """As for text columns."""
+        return ByColumn(self.name).overlapping(facts, unit)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Number of bins."""
+        return len(self.edges) - 1
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
+        """``"low–high"``."""
+        return [str(Bin(self.edges[code], self.edges[code + 1])) for code in codes.tolist()]
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """The bin of each observation's number."""
+        of_journey = self.name in block.journey_columns
+        column = block.journey_columns[self.name] if of_journey else block.event_columns[self.name]
+        codes = self._bins(_numbers(column, block.vocabulary.columns.get(self.name)))
+        everything = np.arange(at.size)
+        if of_journey:
+            if unit == "customer":
+                return _passed(codes, block.customer_offsets, at)
+            return Assigned(everything, codes[block.journey_rows(unit, at)])
+        if unit in ("journey", "customer"):
+            offsets = block.journey_offsets if unit == "journey" else block.journey_offsets[block.customer_offsets]
+            return _passed(codes, offsets, at)
+        if unit == "response":
+            assert block.answers is not None
+            event = block.answers.event[at]
+            return Assigned(everything, np.where(event >= 0, codes[event], NONE))
+        return Assigned(everything, codes[at])
+
+    def _bins(self, numbers: NDArray[np.float64]) -> Ints:
+        codes = np.searchsorted(self.edges, numbers, side="right") - 1
+        return np.where(np.isnan(numbers) | (codes < 0) | (codes >= len(self.edges) - 1), NONE, codes)
+
+
+@frozen
+class ByBoth(By[tuple[K1, K2]], Generic[K1, K2]):
+    """Every combination of two groupings; unassigned where either is."""
+
+    first: By[K1]
+    second: By[K2]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both."""
+        return (*self.first.names, *self.second.names)
+
+    def missing(self, facts: Facts, unit: Unit) -> str | None:
+        """What is missing for either."""
+        return self.first.missing(facts, unit) or self.second.missing(facts, unit)
+
+    def overlapping(self, facts: Facts, unit: Unit) -> bool:
+        """When either overlaps."""
+        return self.first.overlapping(facts, unit) or self.second.overlapping(facts, unit)
+
+    def size(self, vocabulary: Vocabulary) -> int:
+        """Product of the sizes."""
+        return self.first.size(vocabulary) * self.second.size(vocabulary)
+
+    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[tuple[K1, K2]]:
+        """Pairs of labels."""
+        width = self.second.size(vocabulary)
+        left, right = (
+            self.first.labels(vocabulary, codes // width),
+            self.second.labels(vocabulary, codes % width),
+        )
+        return list(zip(left, right, strict=True))
+
+    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
+        """Each group of the first with each group of the second, row by row."""
+        a, b = self.first.assign(block, unit, at), self.second.assign(block, unit, at)
+        width = self.second.size(block.vocabulary)
+        if a.rows.size == at.size and b.rows.size == at.size:
+            rows, left, right = a.rows, a.group, b.group[np.argsort(b.rows, kind="stable")][a.rows]
+        else:
+            order = np.argsort(b.rows, kind="stable")
+            count = np.bincount(b.rows, minlength=at.size)
+            start = np.cumsum(count) - count
+            rows, left = np.repeat(a.rows, count[a.rows]), np.repeat(a.group, count[a.rows])
+            right = b.group[order][ranges(start[a.rows], count[a.rows])]
+        return Assigned(rows, np.where((left < 0) | (right < 0), NONE, left * width + right))
+
+
+def _held(column: NDArray[Any]) -> Ints:
+    """Codes as groups: the missing one becomes −1."""
+    codes = column.astype(np.int64)
+    codes[codes == 0] = NONE
+    return codes
+
+
+def _passed(codes: Ints, offsets: Ints, at: Ints) -> Assigned:
+    """Each distinct code in each of these segments; a segment without any is unassigned."""
+    starts, lengths = offsets[at], np.diff(offsets)[at]
+    inside = ranges(starts, lengths)
+    row = np.repeat(np.arange(at.size), lengths)
+    held = codes[inside] >= 0
+    row, code = row[held], codes[inside][held]
+    width = int(code.max(initial=0)) + 1
+    pair, _ = compress(row * width + code)
+    rows, group = pair // width, pair % width
+    without = np.ones(at.size, np.bool_)
+    without[rows] = False
+    none = np.flatnonzero(without)
+    return Assigned(np.concatenate([rows, none]), np.concatenate([group, np.full(none.size, NONE)]))
+
+
+def _labels_of(vocabulary: Vocabulary, name: str) -> Labels:
+    if name in vocabulary.columns:
+        labels = vocabulary.columns[name]
+        if labels is None:
+            raise InvalidValueError(
+                f"{name!r} holds numbers", hint=f"Group them in bins: cx.by.bins({name!r}, [0, 10, 20])"
+            )
+        return labels
+    return vocabulary.touchpoint_columns[name][1]
+
+
+def _check_coded(column: NDArray[Any], name: str) -> None:
+    if column.dtype.kind == "f":
+        raise InvalidValueError(
+            f"{name!r} holds numbers", hint=f"Group them in bins: cx.by.bins({name!r}, [0, 10, 20])"
+        )
+
+
+def _numbers(column: NDArray[Any], labels: Labels | None) -> NDArray[np.float64]:
+    if column.dtype.kind == "f" or labels is None:
+        return column.astype(np.float64)
+    values = np.full(len(labels), np.nan)
+    for code, text in enumerate(labels.names):
+        try:
+            values[code] = float(text) if code else np.nan
+        except ValueError:
+            raise InvalidValueError(f"cannot make bins of text: {text!r} is not a number") from None
+    return values[column]
+
+
+def _times(block: Block, unit: Unit, at: Ints) -> Ints:
+    if unit == "response":
+        assert block.answers is not None
+        return block.answers.time[at]
+    if unit in ("event", "transition"):
+        return block.time[at]
+    journeys = block.customer_offsets[at] if unit == "customer" else at
+    first = block.journey_offsets[journeys]
+    out = np.full(at.size, np.iinfo(np.int64).min)
+    there = first < block.events
+    there &= block.lengths[journeys] > 0
+    out[there] = block.time[first[there]]
+    return out
+
+
+def _plural(unit: Unit) -> str:
+    return {"journey": "journeys", "response": "answers", "customer": "customers", "event": "events", "transition": "transitions"}[unit]  # fmt: skip

@@ -1,0 +1,73 @@
+"""The runner: many tallies over all blocks in one pass, on threads, merged in the order of the blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from cxmodel.data.blocks import Block
+from cxmodel.errors import NotMeasurableError
+from cxmodel.model.breakdowns import Breakdown
+from cxmodel.tallies.cells import Cells
+from cxmodel.tallies.metrics import Tally
+
+
+@frozen(eq=False)
+class Request:
+    """A tally and what to keep apart while it looks."""
+
+    tally: Tally[Any, Any]
+    cells: Cells[Any]
+
+
+def measure(blocks: Callable[[], Iterable[Block]], requests: Sequence[Request]) -> list[Any]:
+    """The results of several tallies after one pass; a second pass follows only where a state asks for one."""
+    states = _pass(blocks(), requests)
+    further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
+    waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
+    later = iter(measure(blocks, waiting) if waiting else [])
+    return [
+        _finished(request, state) if tally is None else next(later)
+        for request, state, tally in zip(requests, states, further, strict=True)
+    ]
+
+
+def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
+    def look(block: Block) -> list[Any]:
+        return [request.tally.add(request.tally.start(), block, request.cells) for request in requests]
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        partial = list(pool.map(look, blocks))
+    return [
+        reduce(request.tally.merge, (states[i] for states in partial), request.tally.start())
+        for i, request in enumerate(requests)
+    ]
+
+
+def check(tally: Tally[Any, Any], cells: Cells[Any]) -> None:
+    """Refuse what cannot be measured here, in words."""
+    reason = tally.missing(cells.facts) or (cells.by.missing(cells.facts, tally.observes) if cells.by else None)
+    if reason is not None:
+        raise NotMeasurableError(f"{tally.name}: {reason}")
+
+
+def _finished(request: Request, state: Any) -> Any:
+    """The result, or the breakdown where there are groups."""
+    tally, cells = request.tally, request.cells
+    if cells.by is None:
+        return tally.finish(state, cells, cells.level)[0]
+    results = dict(tally.finish(state, cells, cells.level))
+    unassigned = results.pop(-1, None)
+    codes = np.array(sorted(results), np.int64)
+    labels = cells.by.labels(cells.vocabulary, codes)
+    groups = {label: results[code] for label, code in zip(labels, codes.tolist(), strict=True)}
+    return Breakdown(
+        by=cells.by.names, metric=tally.name, groups=groups, unassigned=unassigned,
+        overlapping=cells.by.overlapping(cells.facts, tally.observes),
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Sums: the state of nearly every metric, by (group, key): totals, products by customer, and bucket sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.blocks import Block
+from cxmodel.stats.arrays import Floats, Ints, compress, grouped_sum, mix
+from cxmodel.tallies.cells import BUCKETS, Cells
+from cxmodel.tallies.observations import Observations
+
+
+@frozen(eq=False)
+class Sums:
+    """Weighted sums by (group, key), in ascending order of the two; f names, r rows.
+
+    Attributes:
+        names: Names of the numbers.
+        group: (r,) group code; −1 for what belongs to no group.
+        key: (r,) the metric's own index.
+        count: (r,) observations, unweighted.
+        customers: (r,) customers with an observation.
+        total: (f, r) weighted sums.
+        cross: (f, f, r) sums over customers of the products of their weighted sums.
+        simple: (f, f, r) sums over observations of weight × products.
+        bucket_row: (b,) row that a bucket sum belongs to.
+        bucket: (b,) its bucket: the seeded customer hash modulo 1,024.
+        bucket_total: (f, b) weighted sums of the bucket.
+    """
+
+    names: tuple[str, ...]
+    group: Ints
+    key: Ints
+    count: Ints
+    customers: Ints
+    total: Floats
+    cross: Floats
+    simple: Floats
+    bucket_row: Ints
+    bucket: Ints
+    bucket_total: Floats
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.total[self.names.index(name)]  # type: ignore[no-any-return]
+
+    @property
+    def rows(self) -> int:
+        """Number of (group, key) rows."""
+        return int(self.group.size)
+
+    def of(self, group: int) -> Sums:
+        """The rows of one group."""
+        a, b = np.searchsorted(self.group, [group, group + 1])
+        rows = np.arange(a, b)
+        first, last = np.searchsorted(self.bucket_row, [a, b])
+        inside = np.arange(first, last)
+        return Sums(
+            self.names, self.group[rows], self.key[rows], self.count[rows], self.customers[rows],
+            self.total[:, rows], self.cross[:, :, rows], self.simple[:, :, rows],
+            self.bucket_row[inside] - a, self.bucket[inside], self.bucket_total[:, inside],
+        )  # fmt: skip
+
+
+def no_sums() -> Sums:
+    """Nothing seen yet: neutral for merging."""
+    none, ints = np.zeros((0, 0)), np.zeros(0, np.int64)
+    return Sums((), ints, ints, ints, ints, none, np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), ints, ints, none)
+
+
+def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: bool = True) -> Sums:
+    """Group and weight the observations of one block.
+
+    Args:
+        block: The block they come from.
+        seen: What the metric saw.
+        cells: What to keep apart.
+        clustered: Whether the products by customer are needed; without them only bucket sums carry the spread.
+    """
+    rows, group, weight = _grouped(block, seen, cells)
+    key = np.zeros(rows.size, np.int64) if seen.key is None else seen.key[rows].astype(np.int64)
+    width = int(key.max(initial=0)) + 1
+    cell, place = compress((group + 1) * width + key)
+    customer = block.customer_rows(seen.unit, seen.at[rows])
+    bucket_of = (mix(block.customer_key, cells.seed) % np.uint64(BUCKETS)).astype(np.int64)
+    numbers = [values[rows] if weight is None else weight * values[rows] for values in seen.numbers.values()]
+    if clustered:
+        pair, pair_of = compress(customer * cell.size + place)
+        pair_cell, pair_bucket = pair % max(cell.size, 1), bucket_of[pair // max(cell.size, 1)]
+        sums = np.stack([grouped_sum(pair_of, values, pair.size) for values in numbers])
+    else:
+        pair_cell, pair_bucket, sums = place, bucket_of[customer], np.stack(numbers)
+    slot, slot_of = compress(pair_cell * BUCKETS + pair_bucket)
+    bucket_total = np.stack([grouped_sum(slot_of, values, slot.size) for values in sums])
+    f = len(numbers)
+    products = np.zeros((f, f, cell.size))
+    simple = np.zeros((f, f, cell.size))
+    if clustered:
+        raw = [values[rows] for values in seen.numbers.values()]
+        for i in range(f):
+            for j in range(i, f):
+                products[i, j] = products[j, i] = grouped_sum(pair_cell, sums[i] * sums[j], cell.size)
+                simple[i, j] = simple[j, i] = grouped_sum(place, numbers[i] * raw[j], cell.size)
+    return Sums(
+        tuple(seen.numbers), cell // width - 1, cell % width, np.bincount(place, minlength=cell.size),
+        np.bincount(pair_cell, minlength=cell.size) if clustered else np.zeros(cell.size, np.int64),
+        np.stack([grouped_sum(slot // BUCKETS, values, cell.size) for values in bucket_total]),
+        products, simple, slot // BUCKETS, slot % BUCKETS, bucket_total,
+    )  # fmt: skip
+
+
+def _grouped(block: Block, seen: Observations, cells: Cells[Any]) -> tuple[Ints, Ints, Floats | None]:
+    """Rows of the observations with their group, and the answer weights where there are any."""
+    if cells.by is None:
+        rows, group = np.arange(seen.at.size), np.zeros(seen.at.size, np.int64)
+    else:
+        rows, group = cells.by.assign(block, seen.unit, seen.at)
+    if seen.unit != "response" or block.answers is None:
+        return rows, group, None
+    return rows, group, block.answers.weight[seen.at[rows]]
+
+
+def merge_sums(a: Sums, b: Sums) -> Sums:
+    """What was seen in two sets of disjoint customers."""
+    if not a.rows:
+        return b
+    if not b.rows:
+        return a
+    place, group, key = _union(a, b)
+    size, split = group.size, a.rows
+    bucket_row = np.concatenate([place[:split][a.bucket_row], place[split:][b.bucket_row]])
+    slot, slot_of = compress(bucket_row * BUCKETS + np.concatenate([a.bucket, b.bucket]))
+    both = np.concatenate([a.bucket_total, b.bucket_total], axis=1)
+    return Sums(
+        a.names, group, key, _added(a.count, b.count, place, size), _added(a.customers, b.customers, place, size),
+        _added(a.total, b.total, place, size), _added(a.cross, b.cross, place, size),
+        _added(a.simple, b.simple, place, size), slot // BUCKETS, slot % BUCKETS,
+        np.stack([grouped_sum(slot_of, values, slot.size) for values in both]),
+    )  # fmt: skip
+
+
+def _union(a: Sums, b: Sums) -> tuple[Ints, Ints, Ints]:
+    """Where each row of both goes, and the groups and keys of the union in ascending order."""
+    group, key = np.concatenate([a.group, b.group]), np.concatenate([a.key, b.key])
+    order = np.lexsort((key, group))
+    fresh = np.ones(order.size, np.bool_)
+    fresh[1:] = (group[order[1:]] != group[order[:-1]]) | (key[order[1:]] != key[order[:-1]])
+    place = np.empty(order.size, np.int64)
+    place[order] = np.cumsum(fresh) - 1
+    return place, group[order[fresh]], key[order[fresh]]
+
+
+def _added(a: NDArray[Any], b: NDArray[Any], place: Ints, size: int) -> NDArray[Any]:
+    out = np.zeros((*a.shape[:-1], size), a.dtype)
+    out[..., place[: a.shape[-1]]] += a
+    out[..., place[a.shape[-1] :]] += b
+    return out
+
+
+def dense_buckets(sums: Sums, rows: Sequence[int] | Ints) -> Floats:
+    """Bucket sums of some rows as an array (f, rows, 1,024)."""
+    out = np.zeros((len(sums.names), len(rows), BUCKETS))
+    place = np.full(sums.rows, -1)
+    place[rows] = np.arange(len(rows))
+    inside = place[sums.bucket_row] >= 0
+    out[:, place[sums.bucket_row[inside]], sums.bucket[inside]] = sums.bucket_total[:, inside]
+    return out
