@@ -153,11 +153,11 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
 
 def fingerprint(blocks: Sequence[Block]) -> str:
     """A short name of the log: equal for the same events, whatever the order of their rows."""
-    total = np.uint64(0)
+    total = 0
     for block in blocks:
-        keys = mix(block.time.view(np.uint64)) ^ mix(block.touchpoint.astype(np.uint64), 5)
-        total += np.add.reduce(keys, dtype=np.uint64)
-    return hashlib.blake2b(total.tobytes(), digest_size=8).hexdigest()
+        keys = mix(block.time.view(np.uint64) ^ block.touchpoint.astype(np.uint64) << np.uint64(44))
+        total += int(np.add.reduce(keys, dtype=np.uint64))
+    return hashlib.blake2b(total.to_bytes(16, "little"), digest_size=8).hexdigest()
 
 
 def with_labels(vocabulary: Vocabulary, more: Mapping[str, Labels | None]) -> Vocabulary:

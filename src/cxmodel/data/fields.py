@@ -45,19 +45,17 @@ def is_number(type_: str) -> bool:
 
 
 def text_of(column: str, type_: str) -> str:
-    """The column as text: integral floats without ``.0``, and missing where it is blank."""
+    """The column as text: integral floats without ``.0``."""
     name = quoted(column)
     if type_.startswith(_REALS):
         whole = f"{name} = floor({name}) AND abs({name}) < 1e15"
         return f"(CASE WHEN {whole} THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END)"
-    if is_number(type_) or type_ in ("BOOLEAN", "DATE", "UUID") or type_.startswith("TIMESTAMP"):
-        return f"{name}::VARCHAR"
-    return f"(CASE WHEN trim({name}::VARCHAR) = '' THEN NULL ELSE {name}::VARCHAR END)"
+    return name if type_ == "VARCHAR" else f"{name}::VARCHAR"
 
 
 def hash_of(text: str, salt: int) -> str:
-    """The engine's 64-bit hash of a text; another salt gives another hash."""
-    return f"hash({text})" if salt == 0 else f"hash({text} || {literal(f'#{salt}')})"
+    """The engine's 64-bit hash of a text, of a missing one too; another salt gives another hash."""
+    return f"hash({text})" if salt == 0 else f"hash({text}, {salt})"
 
 
 def number_of(column: str, type_: str) -> str:

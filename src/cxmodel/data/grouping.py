@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -48,7 +50,8 @@ def group(rows: EventRows, vocabulary: Vocabulary, *, rows_per_block: int = ROWS
     The order inside a journey is (time, order columns, row). Partitions follow from the customers' keys alone.
     """
     parts = partitions(rows.customer, rows_per_block)
-    return [_block(rows, vocabulary, part) for part in parts]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(lambda part: _block(rows, vocabulary, part), parts))
 
 
 def partitions(customer: Keys, rows_per_block: int) -> list[NDArray[Any]]:
@@ -133,8 +136,32 @@ def _resort(offsets: Ints, time: Ints, keys: Sequence[NDArray[Any]]) -> Ints | N
     wrong = np.zeros(offsets.size - 1, np.bool_)
     wrong[segment[1:][broken]] = True
     rows = np.flatnonzero(wrong[segment])
+    if keys:
+        inside = np.lexsort((*(key[rows] for key in reversed(keys)), time[rows], segment[rows]))
+    else:
+        inside = _stable_order(segment[rows], time[rows])
     order = np.arange(time.size)
-    order[rows] = rows[np.lexsort((*(key[rows] for key in reversed(keys)), time[rows], segment[rows]))]
+    order[rows] = rows[inside]
+    return order
+
+
+def _stable_order(segment: Ints, time: Ints) -> Ints:
+    """The order by (segment, time, row).
+
+    One key of both where they fit 63 bits: sorting that is several times faster than sorting twice; rows with equal keys
+    are put back in order afterwards.
+    """
+    began = int(time.min())
+    bits = max(int(time.max()) - began, 1).bit_length()
+    if bits + int(segment[-1]).bit_length() > 63:
+        return np.lexsort((time, segment))
+    key = segment << bits | (time - began)
+    order = np.argsort(key)
+    tied = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    if tied.size:
+        inside = np.unique(np.concatenate([tied, tied + 1]))
+        rows = order[inside]
+        order[inside] = rows[np.lexsort((rows, key[rows]))]
     return order
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, frozen
+from attrs import field as field_
 from numpy.typing import NDArray
 
 from cxmodel.data.arrow import Column, batches
@@ -110,15 +111,15 @@ class _Plan:
     table: KeyTable | None = None
     labels: Labels | None = None
     identifiers: Identifiers | None = None
-    missing_code: int = 0
+    blank: Keys = field_(factory=lambda: np.zeros(0, np.uint64))
 
 
 @define(eq=False)
 class _Tally:
     """Counts of rejected and odd rows while scanning."""
 
-    rejected: dict[str, Count] = field(factory=dict)
-    odd: dict[str, Count] = field(factory=dict)
+    rejected: dict[str, Count] = field_(factory=dict)
+    odd: dict[str, Count] = field_(factory=dict)
 
     @staticmethod
     def count(into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]) -> None:  # fmt: skip
@@ -184,42 +185,58 @@ def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) 
 
 
 def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> None:
-    """The distinct texts of a column, and a key for each without collisions."""
+    """The distinct texts of a column, and a key for each without collisions; blank ones count as missing."""
     while True:
-        texts, keys = _distinct(connection, tables, plan)
+        texts, keys, blank = _distinct(connection, tables, plan)
         order = np.argsort(keys, kind="stable")
-        keys, texts = keys[order], texts.take(order)
-        again = np.flatnonzero(keys[1:] == keys[:-1])
-        if not again.size:
+        again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+        first, second = order[again], order[again + 1]
+        if (blank[first] == blank[second]).all() and (texts.take(first).same(texts.take(second)) | blank[first]).all():
             break
-        if not texts.take(again).same(texts.take(again + 1)).all():
-            plan.salt += 1
-            continue
-        fresh = np.concatenate([[True], keys[1:] != keys[:-1]])
-        keys, texts = keys[fresh], texts.take(np.flatnonzero(fresh))
-        break
+        plan.salt += 1
+    fresh = np.ones(order.size, np.bool_)
+    fresh[again + 1] = False
+    order = order[fresh]
+    plan.blank = keys[order[blank[order]]]
+    named = order[~blank[order]]
     if plan.field.kind == "id":
-        plan.identifiers = Identifiers(keys, texts)
+        plan.identifiers = Identifiers(keys[named], texts.take(named))
         return
-    names = list(texts)
+    names = list(texts.take(named))
     by_name = sorted(range(len(names)), key=names.__getitem__)
-    codes = np.empty(len(names), smallest_unsigned(len(names) + 1))
+    codes = np.zeros(order.size, smallest_unsigned(len(names) + 1))
     codes[by_name] = np.arange(1, len(names) + 1)
-    plan.table = KeyTable(keys, codes)
+    plan.table = KeyTable(np.concatenate([keys[named], plan.blank]), codes)
     plan.labels = Labels(["", *(names[i] for i in by_name)])
 
 
-def _distinct(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> tuple[Texts, Keys]:
+def _distinct(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> tuple[Texts, Keys, Bools]:
+    """Distinct texts with their keys, and which of them are blank or missing."""
     texts: list[Texts] = []
     keys: list[Keys] = []
+    blank: list[Bools] = []
     for table in tables:
         text = text_of(plan.field.column, table.columns[plan.field.column])
-        query = f"SELECT x, {hash_of('x', plan.salt)} FROM (SELECT DISTINCT {text} AS x FROM {table.sql}) WHERE x IS NOT NULL"
+        query = f"SELECT x, {hash_of('x', plan.salt)} FROM (SELECT DISTINCT {text} AS x FROM {table.sql})"
         for x, key in batches(connection, query):
             assert x.texts is not None
             texts.append(Texts(x.texts.data.copy(), x.texts.offsets))
             keys.append(key.require().copy())
-    return Texts.joined(texts), np.concatenate(keys) if keys else np.zeros(0, np.uint64)
+            blank.append(_blank(x.texts, x.missing))
+    if not keys:
+        return Texts.of([]), np.zeros(0, np.uint64), np.zeros(0, np.bool_)
+    return Texts.joined(texts), np.concatenate(keys), np.concatenate(blank)
+
+
+def _blank(texts: Texts, missing: Bools | None) -> Bools:
+    empty = np.diff(texts.offsets) == 0
+    if missing is not None:
+        empty |= missing
+    first = np.zeros(len(texts), np.uint8)
+    first[~empty] = texts.data[texts.offsets[:-1][~empty]]
+    for row in np.flatnonzero(~empty & ((first <= ord(" ")) | (first >= 0xC2) & (first <= 0xE3))).tolist():
+        empty[row] = not texts[row].strip()
+    return empty
 
 
 def _dtype(plan: _Plan) -> np.dtype[Any]:
@@ -255,7 +272,7 @@ def _scan(
     start = 0
     for columns in batches(connection, query):
         cursor = iter(columns)
-        groups = [[next(cursor) for _ in group] for group in expressions]
+        groups = [_judged(plan, [next(cursor) for _ in group]) for plan, group in zip(plans, expressions, strict=True)]
         length = _length(groups[0][0])
         keep: Bools | None = None
         for plan, group in zip(plans, groups, strict=True):
@@ -274,6 +291,14 @@ def _scan(
     return at
 
 
+def _judged(plan: _Plan, group: list[Column]) -> list[Column]:
+    """A column of hashed texts, with its blank texts as missing."""
+    if not plan.blank.size or group[0].values is None:
+        return group
+    blank = np.isin(group[0].values, plan.blank)
+    return [Column(group[0].values, None, blank if blank.any() else None), *group[1:]]
+
+
 def _marks(plan: _Plan, group: Sequence[Column]) -> Bools:
     """Times that name their zone; ids that are absent."""
     if plan.field.kind == "time":
@@ -290,23 +315,12 @@ def _store(plan: _Plan, group: Sequence[Column], keep: Bools | None, out: NDArra
     values, missing = group[0].require(), group[0].missing
     if keep is not None:
         values, missing = values[keep], None if missing is None else missing[keep]
-    if plan.labels is not None:
-        out[:] = _coded(plan, values, missing)
+    if plan.table is not None:
+        out[:] = plan.table.codes(values)
         return
     out[:] = values.view(np.uint64) if plan.as_integer else values
     if missing is not None:
         out[missing] = np.nan if plan.as_number else np.iinfo(out.dtype).min
-
-
-def _coded(plan: _Plan, keys: Keys, missing: Bools | None) -> NDArray[Any]:
-    assert plan.table is not None
-    if missing is None or not missing.any():
-        return plan.table.codes(keys)
-    codes = np.zeros(keys.size, _dtype(plan))
-    there = ~missing
-    if there.any():
-        codes[there] = plan.table.codes(keys[there])
-    return codes
 
 
 def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, name: str, tally: _Tally) -> None:
