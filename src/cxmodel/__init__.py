@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 _MODULES: Final = ("by", "datasets", "errors", "metrics")
 _HOMES: Final = {
-    "Breakdown": "model.breakdowns", "Channel": "model.people", "Department": "model.people", "Estimate": "model.estimates",
+    "Breakdown": "model.breakdowns", "Channel": "model.people", "Department": "model.people",
+    "Estimate": "model.estimates",
     "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
     "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
     "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
@@ -57,9 +58,9 @@ _HOMES: Final = {
 }  # fmt: skip
 
 __all__ = [
-    "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys", "Persona",
-    "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors", "export",
-    "installed_plugins", "metrics", "read_events", "read_responses",
+    "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
+    "Persona", "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors",
+    "export", "installed_plugins", "metrics", "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -55,6 +55,9 @@ class Journeys(Measurable):
         """What can be asked."""
         return self.population.facts
 
+    def _asked(self) -> MemoryPopulation:
+        return self.population
+
     # joining
 
     def with_touchpoints(self, catalogue: Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]) -> Journeys:
@@ -68,7 +71,7 @@ class Journeys(Measurable):
     def with_customers(
         self, src: Source, *, customer: str, attributes: Sequence[str], tz: str | None = None
     ) -> Journeys:
-        """Facts about customers from another table: persona, segment…
+        """Facts about customers from another table, such as a persona or a segment.
 
         Args:
             src: The table.
@@ -176,13 +179,15 @@ class Journeys(Measurable):
             raise InvalidValueError(f"the window begins at {start} and ends at {end}: nothing can lie in it")
         low, high = (None if each is None else instant(each) for each in (start, end))
         out = self._then(lambda block: selecting.between(block, low, high))
-        window = tuple(None if each is None else each.isoformat() for each in (start, end))
+        window = (start.isoformat() if start else None, end.isoformat() if end else None)
         origin = evolve(out.population.origin, window=window)
         return evolve(out, population=evolve(out.population, origin=origin))
 
     def events_where(self, **equals: str | Sequence[str]) -> Journeys:
-        """Only the events that match; each remembers how many were removed before it, so that a transition over a
-        hole can be told from a real one (``bridged`` in the graph).
+        """Only the events that match.
+
+        Each remembers how many were removed before it, so that a transition over a hole can be told from a real one
+        (``bridged`` in the graph).
         """
         wanted = self._wanted(equals)
         own = [name for name in wanted if name in self.facts.journey_columns]
@@ -287,8 +292,8 @@ def read_events(
         NoRowsError: Nothing could be kept.
 
     Example:
-        >>> rows = [{"who": "ann", "what": "ad", "at": "2026-01-01"}, {"who": "ann", "what": "shop", "at": "2026-01-02"}]
-        >>> read_events(rows, customer="who", touchpoint="what", time="at")
+        >>> log = [{"who": "a", "what": "ad", "at": "2026-01-01"}, {"who": "a", "what": "shop", "at": "2026-01-02"}]
+        >>> read_events(log, customer="who", touchpoint="what", time="at")
         <Journeys: 1 customers, 1 journeys, 2 events>
     """
     named = {

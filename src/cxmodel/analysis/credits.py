@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,8 +15,9 @@ from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Floats, Ints, compress, ranges
+from cxmodel.stats.arrays import Ints, compress, grouped_sum, ranges
 from cxmodel.stats.chains import chain_from_counts, set_removal_effects
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import (
@@ -113,11 +114,9 @@ class CreditMetric(SumTally[CreditTable]):
         width = len(block.vocabulary.touchpoints)
         journeys, at, position, length, direct = before_conversion(block, self.goal)
         pair, place = compress(journeys * width + block.touchpoint[at])
-        credit = np.bincount(place, self.split(block, journeys, at, position, length), pair.size)
-        return observe(
-            "journey", np.concatenate([pair // width, direct]), np.concatenate([pair % width, np.full(direct.size, width)]),
-            credit=np.concatenate([credit, np.ones(direct.size)]),
-        )  # fmt: skip
+        credit = grouped_sum(place, self.split(block, journeys, at, position, length), pair.size)
+        rows, key = np.concatenate([pair // width, direct]), np.concatenate([pair % width, np.full(direct.size, width)])
+        return observe("journey", rows, key, credit=np.concatenate([credit, np.ones(direct.size)]))
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> CreditTable:
         """Totals by touchpoint with delta or resampled intervals."""
@@ -201,7 +200,7 @@ class FirstCredit(CreditMetric):
 
     def split(self, block: Block, journey: Ints, at: Ints, position: Ints, length: Ints) -> Floats:
         """1 at the first event."""
-        return (position == 0).astype(np.float64)
+        return np.asarray(position == 0, np.float64)
 
 
 @frozen(kw_only=True)
@@ -212,7 +211,7 @@ class LastCredit(CreditMetric):
 
     def split(self, block: Block, journey: Ints, at: Ints, position: Ints, length: Ints) -> Floats:
         """1 at the last event."""
-        return (position == length - 1).astype(np.float64)
+        return np.asarray(position == length - 1, np.float64)
 
 
 @frozen(kw_only=True)
@@ -324,7 +323,9 @@ class MarkovCredit(SumTally[CreditTable]):
         return np.maximum(credit - half, 0.0), credit + half, "jackknife over customer buckets"
 
 
-def _template(cells: Cells[Any], metric: MarkovCredit) -> Any:
+def _template(
+    cells: Cells[Any], metric: MarkovCredit
+) -> Callable[[Mapping[int, tuple[float, int, Interval | None]], int], CreditTable]:
     def table(rows: Mapping[int, tuple[float, int, Interval | None]], conversions: int) -> CreditTable:
         estimates = {
             key: Estimate(
@@ -404,7 +405,7 @@ class _Chain:
         offset = 1 if states.size and states[0] == 0 else 0
         source, target = place[: key.size] - offset, place[key.size :] - offset
         states = states[offset:]
-        digits = np.stack([states // width**back % width for back in range(order)], axis=1) - 1 if states.size else np.zeros((0, 1), np.int64)  # fmt: skip
+        digits = np.stack([states // width**back % width - 1 for back in range(order)], axis=-1)
         touchpoints = np.unique(digits[digits >= 0])
         members = (digits[None, :, :] == touchpoints[:, None, None]).any(axis=2)
         return cls(states, touchpoints, members, source, target, (last == width - 1).astype(np.float64), last)
@@ -418,7 +419,8 @@ class _Chain:
         effects = np.nan_to_num(effects)
         conversions = totals @ (self.to_goal * (self.source >= 0))
         whole = effects.sum(axis=1, keepdims=True)
-        return np.divide(effects, whole, out=np.zeros_like(effects), where=whole > 0) * conversions[:, None]
+        shares = np.divide(effects, whole, out=np.zeros_like(effects), where=whole > 0)
+        return np.asarray(shares * conversions[:, None])
 
     def _effects(self, totals: Floats) -> Floats:
         size, b = self.states.size, totals.shape[0]
@@ -438,7 +440,7 @@ class _Chain:
 
     def passing(self, sums: Sums) -> Floats:
         """(touchpoints,) events at each touchpoint before a goal or an end."""
-        count = np.bincount(self.seen, sums.count, int(self.touchpoints.max(initial=0)) + 2)
+        count = grouped_sum(self.seen, sums.count.astype(np.float64), int(self.seen.max(initial=0)) + 2)
         return np.asarray(count[self.touchpoints + 1])
 
     def direct(self, sums: Sums) -> float:

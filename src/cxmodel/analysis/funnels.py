@@ -15,14 +15,15 @@ from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Bools, Floats, Ints, compress, counting_order
+from cxmodel.stats.arrays import Bools, Ints, compress, counting_order
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.stats.medians import grouped_medians
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import Columns, spread
 from cxmodel.tallies.metrics import Tally
 from cxmodel.tallies.observations import observe
-from cxmodel.tallies.sums import Sums, merge_sums, no_sums, tabulate
+from cxmodel.tallies.sums import Sums, grouped, merge_sums, no_sums, tabulate
 
 _FEWEST: Final = 2
 
@@ -150,7 +151,7 @@ class Funnel(Tally[FunnelState, FunnelTable]):
         numbers = {str(i): mask for i, mask in enumerate(reached)}
         seen = observe("journey", np.arange(block.journeys), **numbers)
         sums = tabulate(block, seen, cells)
-        rows, group = (np.arange(at.size), np.zeros(at.size, np.int64)) if cells.by is None else cells.by.assign(block, "journey", at)  # fmt: skip
+        rows, group = grouped(block, "journey", at, cells)
         codes = (group + 1) * len(self.steps) + step[rows]
         return self.merge(state, FunnelState(sums, codes, waits[rows]))
 
@@ -248,7 +249,7 @@ def _share(sums: Sums, part: int, whole: int, cells: Cells[Any], level: float) -
         return no_value("no journey reached the step before", **about)
 
     def ratio(columns: Columns) -> Floats:
-        return columns[str(part)] / columns[str(whole)]  # type: ignore[no-any-return]
+        return columns[str(part)] / columns[str(whole)]
 
     n, k = float(sums[str(whole)][0]), float(sums[str(part)][0])
     se = float(spread(sums, ratio, cells.facts.customers).se[0])

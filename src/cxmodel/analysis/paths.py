@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Origin
-from cxmodel.stats.arrays import Ints, Keys, dense_codes, mix, offsets_of, ranges
+from cxmodel.stats.arrays import Ints, Keys, dense_codes, integers, mix, offsets_of, ranges
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -125,7 +125,7 @@ class PathTable:
 
     def path(self, row: int) -> Path:
         """One path by its rank, from 0."""
-        codes = self.codes[self.offsets[row] : self.offsets[row + 1]].tolist()
+        codes = integers(self.codes[self.offsets[row] : self.offsets[row + 1]])
         count = int(self.count[row])
         return Path(tuple(self.touchpoints[code] for code in codes), count, count / self.journeys)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from attrs import evolve, field, frozen
+from numpy.typing import NDArray
 
 from cxmodel.data.answers import UNKNOWN_TIME, AnswerRows, IdColumn
 from cxmodel.data.blocks import Answers, Block, Vocabulary
@@ -17,6 +18,8 @@ from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example
 from cxmodel.model.scales import Question
 from cxmodel.stats.arrays import Bools, Ints, Keys, mix, offsets_of
+
+_Words: TypeAlias = NDArray[np.object_]
 
 _NO_CUSTOMER: Final = "no customer with this id"
 _NO_JOURNEY: Final = "no journey with this id"
@@ -147,7 +150,7 @@ def _with_questions(vocabulary: Vocabulary, rows: AnswerRows) -> tuple[Vocabular
     return evolve(vocabulary, questions=questions), np.array([codes.index(name) for name in rows.questions], np.int64)
 
 
-def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, reasons: np.ndarray) -> _Wanted:  # type: ignore[type-arg]
+def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, reasons: _Words) -> _Wanted:
     size = rows.row.size
     customer, has_customer = _keys(population.vocabulary.customers, rows.customer, size)
     if rows.customer is not None:
@@ -201,7 +204,7 @@ def shared_ids(blocks: Sequence[Block]) -> Keys:
 
 
 def _of_block(
-    block: Block, rows: AnswerRows, wanted: _Wanted, question: Ints, within: int | None, reasons: np.ndarray  # type: ignore[type-arg]
+    block: Block, rows: AnswerRows, wanted: _Wanted, question: Ints, within: int | None, reasons: _Words
 ) -> tuple[Answers, Ints, int]:  # fmt: skip
     """The answers of one block; which rows they are; how many are about an event."""
     taken, low, high, by_journey = _scopes(block, rows, wanted, reasons)
@@ -234,7 +237,7 @@ def _of_block(
 
 
 def _scopes(
-    block: Block, rows: AnswerRows, wanted: _Wanted, reasons: np.ndarray  # type: ignore[type-arg]
+    block: Block, rows: AnswerRows, wanted: _Wanted, reasons: _Words
 ) -> tuple[Ints, Ints, Ints, Bools]:  # fmt: skip
     """Answers that meet this block, with the journeys they may belong to and whether a journey id said so."""
     size = rows.row.size
@@ -314,7 +317,7 @@ def _journeys(
     time: Ints,
     about: Ints,
     limited: bool,
-) -> tuple[Ints, np.ndarray]:  # type: ignore[type-arg]
+) -> tuple[Ints, _Words]:
     """The journey of each answer, or −1 with the reason."""
     journey = np.where(event >= 0, block.journey[event] if block.events else -1, -1)
     why = np.full(event.size, _TOO_LATE if limited else _TOO_EARLY, object)
@@ -335,7 +338,7 @@ def _journeys(
     return journey, why
 
 
-def _counted(rows: AnswerRows, reasons: np.ndarray, placed: Bools) -> dict[str, Count]:  # type: ignore[type-arg]
+def _counted(rows: AnswerRows, reasons: _Words, placed: Bools) -> dict[str, Count]:
     reasons = np.where(placed, "", reasons)
     reasons[(reasons == "") & ~placed] = _NO_CUSTOMER
     column = rows.customer if rows.customer is not None else rows.journey

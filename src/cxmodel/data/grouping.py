@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -63,7 +64,7 @@ def partitions(customer: Keys, rows_per_block: int) -> list[NDArray[Any]]:
         return [np.arange(customer.size, dtype=np.int32 if customer.size < 2**31 - 1 else np.int64)]
     part = (customer * _PARTITION >> np.uint64(64 - bits)).astype(np.int32)
     offsets, order = counting_order(part, 1 << bits)
-    return [order[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True) if b > a]
+    return [order[a:b] for a, b in pairwise(offsets.tolist()) if b > a]
 
 
 def _block(rows: EventRows, vocabulary: Vocabulary, part: NDArray[Any]) -> Block:
@@ -148,8 +149,8 @@ def _resort(offsets: Ints, time: Ints, keys: Sequence[NDArray[Any]]) -> Ints | N
 def _stable_order(segment: Ints, time: Ints) -> Ints:
     """The order by (segment, time, row).
 
-    One key of both where they fit 63 bits: sorting that is several times faster than sorting twice; rows with equal keys
-    are put back in order afterwards.
+    One key of both where they fit 63 bits: sorting that is several times faster than sorting twice; rows with equal
+    keys are put back in order afterwards.
     """
     began = int(time.min())
     bits = max(int(time.max()) - began, 1).bit_length()
@@ -182,7 +183,7 @@ def promote(blocks: Sequence[Block], names: Sequence[str], vocabulary: Vocabular
 
 def known(column: NDArray[Any]) -> Bools:
     """Where a column has a value: a code that is not 0, a number that is not NaN."""
-    return ~np.isnan(column) if column.dtype.kind == "f" else column != 0
+    return np.asarray(~np.isnan(column) if column.dtype.kind == "f" else column != 0)
 
 
 def _constant(block: Block, name: str) -> bool:

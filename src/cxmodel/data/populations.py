@@ -52,9 +52,13 @@ class MemoryPopulation:
         origin = evolve(self.origin, filters=(*self.origin.filters, saying)) if saying else self.origin
         return evolve(self, parts=parts, origin=origin, vocabulary=vocabulary or self.vocabulary)
 
-    @cached_property
+    @property
     def facts(self) -> Facts:
         """What can be asked."""
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> Facts:
         blocks, vocabulary = self.parts, self.vocabulary
         there = np.zeros(len(vocabulary.touchpoints), np.bool_)
         for block in blocks:
@@ -66,7 +70,7 @@ class MemoryPopulation:
             journeys=sum(block.journeys for block in blocks),
             events=sum(block.events for block in blocks),
             responses=sum(block.answers.size for block in blocks if block.answers is not None),
-            touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there)),
+            touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there).tolist()),
             event_columns=tuple(columns.event_columns) if columns else (),
             journey_columns=tuple(columns.journey_columns) if columns else (),
             touchpoint_columns=tuple(vocabulary.touchpoint_columns),

@@ -122,7 +122,9 @@ class _Tally:
     odd: dict[str, Count] = field_(factory=dict)
 
     @staticmethod
-    def count(into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]) -> None:  # fmt: skip
+    def count(
+        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]
+    ) -> None:
         if rows.size:
             examples = tuple(Example(name, start + int(row) + 1, text) for row, text in zip(rows, texts, strict=False))
             into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
@@ -236,7 +238,7 @@ def _blank(texts: Texts, missing: Bools | None) -> Bools:
     first[~empty] = texts.data[texts.offsets[:-1][~empty]]
     for row in np.flatnonzero(~empty & ((first <= ord(" ")) | (first >= 0xC2) & (first <= 0xE3))).tolist():
         empty[row] = not texts[row].strip()
-    return empty
+    return np.asarray(empty)
 
 
 def _dtype(plan: _Plan) -> np.dtype[Any]:
@@ -302,7 +304,7 @@ def _judged(plan: _Plan, group: list[Column]) -> list[Column]:
 def _marks(plan: _Plan, group: Sequence[Column]) -> Bools:
     """Times that name their zone; ids that are absent."""
     if plan.field.kind == "time":
-        return group[1].require() != 0
+        return np.asarray(group[1].require() != 0)
     missing = group[0].missing
     return np.zeros(_length(group[0]), np.bool_) if missing is None else missing
 
@@ -390,7 +392,7 @@ def _epoch_unit(
         if size < limit:
             return unit
     raise InvalidValueError(
-        f"{each.column!r} holds whole numbers up to {size:.3g}: neither seconds, milliseconds nor microseconds since 1970",
+        f"{each.column!r} holds whole numbers up to {size:.3g}: no seconds, milliseconds or microseconds since 1970",
         hint="Turn them into times first",
     )
 

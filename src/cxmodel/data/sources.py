@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import glob
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -85,7 +86,7 @@ def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
 
 
 @contextmanager
-def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | None = None) -> Iterator[
+def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | None = None) -> Generator[
     tuple[DuckDBPyConnection, list[Table]]
 ]:  # fmt: skip
     """An engine and the tables of a source, of which only the wanted columns are needed.
@@ -113,9 +114,9 @@ def _tables(connection: DuckDBPyConnection, source: Source, wanted: list[str]) -
             yield _file(connection, path, wanted)
     elif isinstance(source, ArrowStream):
         yield _object(connection, source, wanted)
-    elif isinstance(source, Sequence) and all(isinstance(row, Mapping) for row in source):
+    elif all(isinstance(row, Mapping) for row in source):
         yield _rows(connection, source, wanted)  # type: ignore[arg-type]
-    elif isinstance(source, Sequence) and all(isinstance(item, (str, os.PathLike)) for item in source):
+    elif all(isinstance(item, (str, os.PathLike)) for item in source):
         paths = sorted({path for item in source for path in _matching(os.fspath(item))})  # type: ignore[arg-type]
         for path in paths:
             yield _file(connection, path, wanted)
@@ -246,7 +247,7 @@ def _rows(connection: DuckDBPyConnection, rows: Sequence[Mapping[str, object]], 
 
 def as_text(value: object) -> str | None:
     """A Python value as the text that every other source would hold: integral floats without ``.0``."""
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -332,8 +333,8 @@ def _first_line_zst(path: str) -> bytes:
     connection = connect()
     try:
         rows = connection.execute(
-            f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', quote='', "
-            "escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216) LIMIT 1"
+            f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', "
+            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216) LIMIT 1"
         ).fetchall()
     except Exception as error:
         raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None

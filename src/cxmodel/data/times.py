@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -73,8 +74,9 @@ class Offsets:
         days = days[(days * DAY >= _LOWEST) & (days * DAY <= _HIGHEST)]
         probes = [int(day) * DAY for day in days]
         values = [_offset(tz, probe) for probe in probes]
-        starts, offsets = [], values[:1] or [0]
-        for (a, b), (before, after) in zip(zip(probes, probes[1:], strict=False), zip(values, values[1:], strict=False), strict=False):  # fmt: skip
+        starts: list[int] = []
+        offsets = values[:1] or [0]
+        for (a, b), (before, after) in zip(pairwise(probes), pairwise(values), strict=True):
             if before != after:
                 starts.append(_change(tz, a, b, before))
                 offsets.append(after)

@@ -64,7 +64,8 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
         """One flat record per group and quantity, groups first; the unassigned one has None as its group."""
         rows = [record for key, result in self.items() for record in _records(self.group(key), self.metric, result)]
         if self.unassigned is not None:
-            rows += _records(dict.fromkeys(self.by), self.metric, self.unassigned)
+            nothing: dict[str, object] = {name: None for name in self.by}  # noqa: C420 - the values are objects
+            rows += _records(nothing, self.metric, self.unassigned)
         return rows
 
     def __str__(self) -> str:

@@ -10,7 +10,8 @@ from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.readings import Facts
 from cxmodel.plugins.bases import Exporter, RawEvent, Reader, RowError
 from cxmodel.plugins.hooks import API_VERSION, hookimpl
-from cxmodel.stats.arrays import Bools, Floats, Ints
+from cxmodel.stats.arrays import Bools, Ints
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.groupings import By
 from cxmodel.tallies.inference import Columns

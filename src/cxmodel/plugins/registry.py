@@ -220,7 +220,7 @@ def _flat(results: Iterable[Sequence[type[Any]]]) -> list[type[Any]]:
 
 def _checked(kind: Kind, class_: type[Any], distribution: str, number: str) -> _Entry:
     base: type[Any] = {"metric": Metric, "exporter": Exporter, "reader": Reader}[kind]
-    if not (isinstance(class_, type) and issubclass(class_, base)):
+    if not isinstance(cast("object", class_), type) or not issubclass(class_, base):
         raise PluginError(f"cxmodel_{kind}s of {distribution} returned {class_!r}, which is no {base.__name__} class")
     name = getattr(class_, "name", None)
     if not isinstance(name, str) or not name:

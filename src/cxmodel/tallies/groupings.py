@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from cxmodel.data.times import DAY, Offsets
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Ints, compress, ranges
+from cxmodel.stats.arrays import Ints, compress, integers, ranges
 
 K = TypeVar("K")
 K1 = TypeVar("K1")
@@ -106,7 +107,7 @@ class ByColumn(By[str]):
         names: Sequence[str] = vocabulary.touchpoints
         if self.name != "touchpoint":
             names = _labels_of(vocabulary, self.name).names
-        return [names[code] for code in codes.tolist()]
+        return [names[code] for code in integers(codes)]
 
     def size(self, vocabulary: Vocabulary) -> int:
         """Number of touchpoints or labels."""
@@ -174,7 +175,7 @@ class ByTransition(By[Transition]):
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[Transition]:
         """Source and target."""
         names, width = vocabulary.touchpoints, len(vocabulary.touchpoints)
-        return [Transition(names[code // width], names[code % width]) for code in codes.tolist()]
+        return [Transition(names[code // width], names[code % width]) for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """Source × touchpoints + target."""
@@ -201,7 +202,7 @@ class ByQuestion(By[str]):
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """Names of the questions."""
         names = list(vocabulary.questions)
-        return [names[code] for code in codes.tolist()]
+        return [names[code] for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """The question that each answer answers."""
@@ -276,7 +277,7 @@ class ByClock(By[str]):
 
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """``"Monday"`` … or ``"00"`` … ``"23"``."""
-        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in codes.tolist()]
+        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """From the wall clock."""
@@ -301,7 +302,7 @@ class Bin:
 
 def _ascending(edges: Sequence[float]) -> tuple[float, ...]:
     out = tuple(float(edge) for edge in edges)
-    if len(out) < 2 or any(a >= b for a, b in zip(out, out[1:], strict=False)):
+    if len(out) < 2 or any(a >= b for a, b in pairwise(out)):
         raise InvalidValueError(f"bins need at least two ascending edges, got {list(edges)!r}")
     return out
 
@@ -333,7 +334,7 @@ class ByBins(By[str]):
 
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """``"low–high"``."""
-        return [str(Bin(self.edges[code], self.edges[code + 1])) for code in codes.tolist()]
+        return [str(Bin(self.edges[code], self.edges[code + 1])) for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """The bin of each observation's number."""
@@ -457,7 +458,7 @@ def _numbers(column: NDArray[Any], labels: Labels | None) -> NDArray[np.float64]
             values[code] = float(text) if code else np.nan
         except ValueError:
             raise InvalidValueError(f"cannot make bins of text: {text!r} is not a number") from None
-    return values[column]
+    return np.asarray(values[column])
 
 
 def _times(block: Block, unit: Unit, at: Ints) -> Ints:
@@ -476,4 +477,4 @@ def _times(block: Block, unit: Unit, at: Ints) -> Ints:
 
 
 def _plural(unit: Unit) -> str:
-    return {"journey": "journeys", "response": "answers", "customer": "customers", "event": "events", "transition": "transitions"}[unit]  # fmt: skip
+    return "answers" if unit == "response" else f"{unit}s"

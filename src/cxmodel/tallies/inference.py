@@ -8,7 +8,8 @@ import numpy as np
 from attrs import frozen
 
 from cxmodel.model.estimates import Dependence
-from cxmodel.stats.arrays import Bools, Floats, Ints
+from cxmodel.stats.arrays import Bools, Ints
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS
 from cxmodel.tallies.sums import Sums, dense_buckets
 

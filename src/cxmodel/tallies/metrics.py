@@ -13,7 +13,8 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Bools, Floats
+from cxmodel.stats.arrays import Bools
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, FEW_CUSTOMERS, Cells
 from cxmodel.tallies.inference import (
     BucketSums,
@@ -181,7 +182,9 @@ class SumMetric(Tally[Sums, Estimate]):
         values = quiet(self.value, columns)
         known = spread(state, self.value, cells.facts.customers)
         ends = self._ends(state, values, known, cells, level)
-        marks = {flag: np.broadcast_to(mask, values.shape) for flag, mask in self.flags(columns).items()}
+        marks: dict[Flag, Bools] = {
+            flag: np.broadcast_to(mask, values.shape) for flag, mask in self.flags(columns).items()
+        }
         return {
             int(group): self._estimate(row, state, values, known, ends, marks, cells, level)
             for row, group in enumerate(state.group)

@@ -9,8 +9,9 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from cxmodel.data.blocks import Block
-from cxmodel.stats.arrays import Floats, Ints, compress, grouped_sum, mix
+from cxmodel.data.blocks import Block, Unit
+from cxmodel.stats.arrays import Ints, compress, grouped_sum, mix
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, Cells
 from cxmodel.tallies.observations import Observations
 
@@ -113,12 +114,16 @@ def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: 
     )  # fmt: skip
 
 
+def grouped(block: Block, unit: Unit, at: Ints, cells: Cells[Any]) -> tuple[Ints, Ints]:
+    """Rows of observations with their group; one group where nothing is grouped by."""
+    if cells.by is None:
+        return np.arange(at.size), np.zeros(at.size, np.int64)
+    return cells.by.assign(block, unit, at)
+
+
 def _grouped(block: Block, seen: Observations, cells: Cells[Any]) -> tuple[Ints, Ints, Floats | None]:
     """Rows of the observations with their group, and the answer weights where there are any."""
-    if cells.by is None:
-        rows, group = np.arange(seen.at.size), np.zeros(seen.at.size, np.int64)
-    else:
-        rows, group = cells.by.assign(block, seen.unit, seen.at)
+    rows, group = grouped(block, seen.unit, seen.at, cells)
     if seen.unit != "response" or block.answers is None:
         return rows, group, None
     return rows, group, block.answers.weight[seen.at[rows]]
