@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import field, frozen
@@ -15,8 +15,6 @@ from cxmodel.model.estimates import Origin
 from cxmodel.stats.arrays import Ints, Keys, dense_codes, integers, mix, offsets_of, ranges
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
-
-_TIE_DEPTH: Final = 12
 
 
 @frozen
@@ -262,12 +260,12 @@ def _all_equal(offsets: Ints, codes: NDArray[Any], twin: Ints) -> bool:
 
 
 def _ranked(variants: Variants) -> Ints:
-    """Most frequent first; ties in the order of their touchpoints."""
+    """Most frequent first; ties in the order of their first touchpoints, as many as fit 64 bits."""
     lengths = np.diff(variants.offsets)
-    keys: list[Ints | Keys] = []
-    for place in range(_TIE_DEPTH):
-        code = np.zeros(lengths.size, np.int64)
-        there = lengths > place
-        code[there] = variants.codes[variants.offsets[:-1][there] + place].astype(np.int64) + 1
-        keys.append(code)
-    return np.lexsort((variants.key, lengths, *reversed(keys), -variants.count))
+    bits = (int(variants.codes.max(initial=0)) + 1).bit_length()
+    packed = np.zeros(lengths.size, np.uint64)
+    for place in range(64 // bits):
+        packed <<= np.uint64(bits)
+        there = np.flatnonzero(lengths > place)
+        packed[there] |= variants.codes[variants.offsets[there] + place].astype(np.uint64) + np.uint64(1)
+    return np.lexsort((variants.key, lengths, packed, -variants.count))
