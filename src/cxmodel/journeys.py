@@ -255,8 +255,8 @@ def read_events(
     src: Source, *, customer: str, touchpoint: str, time: str, journey: str | None = None, channel: str | None = None,
     department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
     source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
-    instance: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (), tz: str | None = None,
-    memory_limit: str | None = None,
+    instance: str | None = None, currency: str | None = None, order: Sequence[str] = (),
+    attributes: Sequence[str] = (), tz: str | None = None, memory_limit: str | None = None,
 ) -> Journeys:  # fmt: skip
     """Read an event log.
 
@@ -279,6 +279,7 @@ def read_events(
         until: Column with the end of the event.
         lifecycle: Column, start text and complete text, for logs with a row for each.
         instance: Column that says which start and complete belong together.
+        currency: Currency of the values, for instance ``"EUR"``.
         order: Columns that break ties of time.
         attributes: Further columns to keep; those with one value per journey become facts about journeys.
         tz: Zone of times that name none (``"Europe/Berlin"``).
@@ -308,6 +309,6 @@ def read_events(
     roles = events.Roles(
         customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
         named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
-        order=tuple(order), lifecycle=lifecycle, instance=instance,
+        order=tuple(order), lifecycle=lifecycle, instance=instance, currency=currency,
     )  # fmt: skip
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))

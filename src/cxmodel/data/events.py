@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from attrs import evolve, field, frozen
+from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
-from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote
+from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote, repeated
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.rows import Rows, read_rows
 from cxmodel.data.sources import open_tables
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
-from cxmodel.stats.arrays import mix
+from cxmodel.stats.arrays import compress, mix, smallest_unsigned
 from cxmodel.typing import Source
 
 NAMED = ("channel", "department", "contact", "stage", "source")
@@ -39,6 +41,7 @@ class Roles:
         order: Columns that break ties of time.
         lifecycle: Column and its texts for start and complete.
         instance: Column that says which start and complete belong together.
+        currency: Currency of the values.
     """
 
     customer: str
@@ -52,6 +55,7 @@ class Roles:
     order: tuple[str, ...] = ()
     lifecycle: tuple[str, str, str] | None = None
     instance: str | None = None
+    currency: str | None = None
 
     def fields(self) -> list[Field]:
         """What to read."""
@@ -115,10 +119,12 @@ def _population(rows: Rows, roles: Roles, vocabulary: Vocabulary) -> MemoryPopul
         rule = Lifecycle.of(rows.labels["lifecycle"], roles.lifecycle)
         events, notes = pair(events, rule, rows.arrays["lifecycle"], rows.arrays.get("instance"))
         reading = reading.noting(*notes)
-    blocks, facts = promote(group(events, vocabulary), roles.attributes, vocabulary)
+    blocks, facts = promote(group(events, vocabulary), roles.attributes)
     reading = reading.noting(*_notes(blocks, vocabulary, roles, facts))
+    vocabulary = evolve(vocabulary, touchpoint_columns=_touchpoint_facts(blocks, vocabulary, list(roles.named)))
+    blocks = [evolve(block, vocabulary=vocabulary) for block in blocks]
     return MemoryPopulation(
-        parts=blocks, vocabulary=vocabulary, reading=reading,
+        parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency,
         origin=Origin(source=fingerprint(blocks), rejected=reading.rejected_rows),
     )  # fmt: skip
 
@@ -135,6 +141,28 @@ def _event_rows(rows: Rows) -> EventRows:
     )  # fmt: skip
 
 
+def _touchpoint_facts(
+    blocks: Sequence[Block], vocabulary: Vocabulary, names: Sequence[str]
+) -> dict[str, tuple[NDArray[Any], Labels]]:
+    """Named columns that hold one value at each touchpoint: they describe the touchpoint as well as the event."""
+    facts = {}
+    for name in names:
+        labels = vocabulary.columns[name]
+        lowest = np.full(len(vocabulary.touchpoints), np.iinfo(np.int64).max)
+        highest = np.zeros(len(vocabulary.touchpoints), np.int64)
+        for block in blocks:
+            rows = np.flatnonzero(block.event_columns[name])
+            pair, _ = compress(
+                block.touchpoint[rows].astype(np.int64) * len(labels or "") + block.event_columns[name][rows]
+            )
+            touchpoint, code = pair // max(len(labels or ""), 1), pair % max(len(labels or ""), 1)
+            np.minimum.at(lowest, touchpoint, code)
+            np.maximum.at(highest, touchpoint, code)
+        if labels is not None and highest.any() and ((lowest == highest) | (highest == 0)).all():
+            facts[name] = (highest.astype(smallest_unsigned(len(labels))), labels)
+    return facts
+
+
 def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts: Sequence[str]) -> list[str]:
     notes = []
     if facts:
@@ -143,6 +171,9 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
         crossed = sum(interleaved(block) for block in blocks)
         if crossed:
             notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
+    twins = sum(repeated(block) for block in blocks)
+    if twins:
+        notes.append(f"{twins:,} events repeat the one before them in touchpoint and time; all were kept")
     for block in blocks:
         events = block.journey_offsets[block.customer_offsets]
         for row in np.flatnonzero(np.diff(events) > GIANT):

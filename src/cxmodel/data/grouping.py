@@ -166,7 +166,7 @@ def _stable_order(segment: Ints, time: Ints) -> Ints:
     return order
 
 
-def promote(blocks: Sequence[Block], names: Sequence[str], vocabulary: Vocabulary) -> tuple[list[Block], list[str]]:
+def promote(blocks: Sequence[Block], names: Sequence[str]) -> tuple[list[Block], list[str]]:
     """Facts that no journey holds two of become facts about journeys; returns their names too."""
     facts = [name for name in names if all(_constant(block, name) for block in blocks)]
     if not facts:
@@ -212,3 +212,10 @@ def interleaved(block: Block) -> int:
     began = block.time[block.journey_offsets[:-1]]
     same = block.customer_of_journey[1:] == block.customer_of_journey[:-1]
     return int((same & (began[1:] < ends[running[:-1]])).sum())
+
+
+def repeated(block: Block) -> int:
+    """Events with the touchpoint and the time of the one before them in the same journey."""
+    twins = (block.time[1:] == block.time[:-1]) & (block.touchpoint[1:] == block.touchpoint[:-1])
+    twins &= block.journey[1:] == block.journey[:-1]
+    return int(np.count_nonzero(twins))
