@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
+    from cxmodel.journeys import open_journeys as open_journeys
     from cxmodel.journeys import read_events as read_events
     from cxmodel.model.breakdowns import Breakdown as Breakdown
     from cxmodel.model.estimates import Estimate as Estimate
@@ -54,13 +55,14 @@ _HOMES: Final = {
     "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
     "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
     "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
-    "export": "exporting", "installed_plugins": "exporting", "read_events": "journeys", "read_responses": "responses",
+    "export": "exporting", "installed_plugins": "exporting", "open_journeys": "journeys",
+    "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
     "Persona", "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors",
-    "export", "installed_plugins", "metrics", "read_events", "read_responses",
+    "export", "installed_plugins", "metrics", "open_journeys", "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
@@ -11,7 +13,7 @@ from attrs import evolve, field, frozen
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.data import events, joining, selecting
+from cxmodel.data import events, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
 from cxmodel.data.times import instant, microseconds
@@ -227,6 +229,15 @@ class Journeys(Measurable):
         """Journeys that pass the steps in order, with shares and waits."""
         return self.measure(Funnel(steps, within=within))
 
+    # keeping
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
+
+        All or nothing: a process that dies leaves what was there before.
+        """
+        storage.save(self.population, Path(path))
+
     def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
         return evolve(self, population=self.population.then(step, saying=saying))
 
@@ -312,3 +323,17 @@ def read_events(
         order=tuple(order), lifecycle=lifecycle, instance=instance, currency=currency,
     )  # fmt: skip
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))
+
+
+def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys:
+    """Open journeys that `Journeys.save` prepared; the arrays are mapped into memory, not read.
+
+    Args:
+        path: The folder.
+        verify: Compare checksums first; a truncated or altered file is refused.
+
+    Raises:
+        SourceNotFoundError: No such folder.
+        DocumentError: Cut short, altered, or of another version.
+    """
+    return Journeys(storage.load(Path(path), verify=verify))
