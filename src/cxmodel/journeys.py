@@ -13,9 +13,10 @@ from attrs import evolve, field, frozen
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.data import events, joining, selecting, storage
+from cxmodel.data import appending, events, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
@@ -229,7 +230,18 @@ class Journeys(Measurable):
         """Journeys that pass the steps in order, with shares and waits."""
         return self.measure(Funnel(steps, within=within))
 
-    # keeping
+    # keeping and growing
+
+    def append(self, src: Source, *, tz: str | None = None) -> Journeys:
+        """These journeys with further events; only the customers concerned are grouped again.
+
+        The rows have the columns of the first reading. On equal times new events follow the stored ones.
+
+        Args:
+            src: The new rows.
+            tz: Zone of times that name none.
+        """
+        return Journeys(appending.append(self.population, src, tz=tz))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
@@ -317,7 +329,7 @@ def read_events(
     }
     if until is not None and lifecycle is not None:
         raise InvalidValueError("until= and lifecycle= both say when an event ends; give one of them")
-    roles = events.Roles(
+    roles = Roles(
         customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
         named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
         order=tuple(order), lifecycle=lifecycle, instance=instance, currency=currency,

@@ -3,81 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import evolve
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.fields import Field
 from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote, repeated
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Rows, read_rows
 from cxmodel.data.sources import open_tables
+from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
+from cxmodel.model.readings import Reading
 from cxmodel.stats.arrays import compress, mix, smallest_unsigned
 from cxmodel.typing import Source
-
-NAMED = ("channel", "department", "contact", "stage", "source")
-
-
-@frozen(kw_only=True)
-class Roles:
-    """Which column plays which part.
-
-    Attributes:
-        customer: Id of the customer.
-        touchpoint: Name of the touchpoint.
-        time: When it was.
-        journey: Id of the journey, where there is one.
-        until: When it ended.
-        value: What it was worth.
-        named: Facts about the event with a fixed meaning: channel, department, contact, stage, source → column.
-        attributes: Further columns to keep under their own names.
-        order: Columns that break ties of time.
-        lifecycle: Column and its texts for start and complete.
-        instance: Column that says which start and complete belong together.
-        currency: Currency of the values.
-    """
-
-    customer: str
-    touchpoint: str
-    time: str
-    journey: str | None = None
-    until: str | None = None
-    value: str | None = None
-    named: Mapping[str, str] = field(factory=dict)
-    attributes: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    lifecycle: tuple[str, str, str] | None = None
-    instance: str | None = None
-    currency: str | None = None
-
-    def fields(self) -> list[Field]:
-        """What to read."""
-        fields = [
-            Field("customer", self.customer, "id", required=True),
-            Field("touchpoint", self.touchpoint, "text", required=True),
-            Field("time", self.time, "time", required=True),
-        ]
-        if self.journey is not None:
-            fields.append(Field("journey", self.journey, "id", required=True))
-        if self.until is not None:
-            fields.append(Field("until", self.until, "time"))
-        if self.value is not None:
-            fields.append(Field("value", self.value, "number"))
-        fields += [Field(f"={name}", column, "text") for name, column in self.named.items()]
-        fields += [Field(f"={column}", column, "any") for column in self.attributes]
-        fields += [Field(f"<{i}", column, "any") for i, column in enumerate(self.order)]
-        if self.lifecycle is not None:
-            fields.append(Field("lifecycle", self.lifecycle[0], "text", required=True))
-            if self.instance is not None:
-                fields.append(Field("instance", self.instance, "id"))
-        return fields
 
 
 def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: str | None = None) -> MemoryPopulation:
@@ -93,39 +38,48 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         NoRowsError: When no row could be kept.
         UnknownColumnError: When a named column is not there.
     """
+    rows, vocabulary, reading = read_rows_of(source, roles, tz=tz, memory_limit=memory_limit)
+    return finished(group(rows, vocabulary), vocabulary, roles, reading)
+
+
+def read_rows_of(
+    source: Source, roles: Roles, *, tz: str | None = None, memory_limit: str | None = None
+) -> tuple[EventRows, Vocabulary, Reading]:
+    """Events in the order of the source, what their codes mean, and what became of the rows."""
     overlap = sorted(set(roles.named) & set(roles.attributes))
     if overlap:
         raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
     fields = roles.fields()
-    with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (
-        connection,
-        tables,
-    ):
+    columns = [each.column for each in fields]
+    with open_tables(source, columns, memory_limit=memory_limit) as (connection, tables):
         rows = read_rows(connection, tables, fields, tz=tz)
     if not rows.size:
         raise NoRowsError("no event could be kept", hint=str(rows.reading))
-    labels = rows.labels["touchpoint"]
-    columns = {role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")}
     vocabulary = Vocabulary(
-        touchpoints=labels.names[1:], columns=columns, customers=rows.identifiers["customer"],
+        touchpoints=rows.labels["touchpoint"].names[1:],
+        columns={role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")},
+        customers=rows.identifiers["customer"],
         journeys=rows.identifiers.get("journey"),
-    )  # fmt: skip
-    return _population(rows, roles, vocabulary)
-
-
-def _population(rows: Rows, roles: Roles, vocabulary: Vocabulary) -> MemoryPopulation:
+    )
     events, reading = _event_rows(rows), rows.reading
     if roles.lifecycle is not None:
         rule = Lifecycle.of(rows.labels["lifecycle"], roles.lifecycle)
         events, notes = pair(events, rule, rows.arrays["lifecycle"], rows.arrays.get("instance"))
         reading = reading.noting(*notes)
-    blocks, facts = promote(group(events, vocabulary), roles.attributes)
+    return events, vocabulary, reading
+
+
+def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading) -> MemoryPopulation:
+    """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted."""
+    blocks, facts = promote(parts, roles.attributes)
     reading = reading.noting(*_notes(blocks, vocabulary, roles, facts))
-    vocabulary = evolve(vocabulary, touchpoint_columns=_touchpoint_facts(blocks, vocabulary, list(roles.named)))
+    found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
+    described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
+    vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
     blocks = [evolve(block, vocabulary=vocabulary) for block in blocks]
     return MemoryPopulation(
-        parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency,
-        origin=Origin(source=fingerprint(blocks), rejected=reading.rejected_rows),
+        parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
+        origin=Origin(source=fingerprint(blocks, vocabulary), rejected=reading.rejected_rows),
     )  # fmt: skip
 
 
@@ -182,15 +136,11 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
     return notes
 
 
-def fingerprint(blocks: Sequence[Block]) -> str:
-    """A short name of the log: equal for the same events, whatever the order of their rows."""
+def fingerprint(blocks: Sequence[Block], vocabulary: Vocabulary) -> str:
+    """A short name of the log: equal for the same events, whatever the order of rows and touchpoints."""
+    names = Texts.of(vocabulary.touchpoints).keys()
     total = 0
     for block in blocks:
-        keys = mix(block.time.view(np.uint64) ^ block.touchpoint.astype(np.uint64) << np.uint64(44))
+        keys = mix(block.time.view(np.uint64) ^ names[block.touchpoint])
         total += int(np.add.reduce(keys, dtype=np.uint64))
-    return hashlib.blake2b(total.to_bytes(16, "little"), digest_size=8).hexdigest()
-
-
-def with_labels(vocabulary: Vocabulary, more: Mapping[str, Labels | None]) -> Vocabulary:
-    """A vocabulary with further columns."""
-    return evolve(vocabulary, columns={**vocabulary.columns, **more})
+    return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

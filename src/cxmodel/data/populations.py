@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.roles import Roles
 from cxmodel.data.times import moment
 from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
@@ -27,7 +28,8 @@ class MemoryPopulation:
         vocabulary: What their codes mean.
         reading: What became of the rows.
         origin: Which log, window and filters these are.
-        notes: Column → what was said of the values (currency).
+        currency: Currency of the values.
+        roles: How it was read, where rows can be appended.
     """
 
     parts: Sequence[Block] = field(repr=False)
@@ -35,6 +37,7 @@ class MemoryPopulation:
     reading: Reading
     origin: Origin
     currency: str | None = None
+    roles: Roles | None = None
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, one after the other."""

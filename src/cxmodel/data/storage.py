@@ -18,11 +18,12 @@ from typing import IO, Any, Final
 from zlib import crc32
 
 import numpy as np
-from attrs import fields
+from attrs import asdict, fields
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Answers, Block, Labels, Vocabulary
 from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.roles import Roles
 from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
 from cxmodel.model.estimates import Origin
@@ -96,6 +97,7 @@ def _write(population: MemoryPopulation, folder: Path) -> None:
             "window": list(population.origin.window), "rejected": population.origin.rejected,
         },
         "currency": population.currency,
+        "roles": None if population.roles is None else asdict(population.roles),
         "identifiers": ids,
         "blocks": blocks,
     }  # fmt: skip
@@ -217,7 +219,7 @@ def load(path: Path, *, verify: bool = True) -> MemoryPopulation:
     )
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
-        currency=manifest["currency"],
+        currency=manifest["currency"], roles=_roles(manifest["roles"]),
     )  # fmt: skip
 
 
@@ -242,6 +244,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
             hint="Prepare the journeys again with this version",
         )
     return manifest
+
+
+def _roles(document: Mapping[str, Any] | None) -> Roles | None:
+    if document is None:
+        return None
+    about: dict[str, Any] = dict(document)
+    about |= {name: tuple(about[name]) for name in ("attributes", "order")}
+    about["lifecycle"] = None if about["lifecycle"] is None else tuple(about["lifecycle"])
+    return Roles(**about)
 
 
 def _identifier_arrays(vocabulary: Vocabulary) -> Arrays:
