@@ -29,7 +29,7 @@ def test_each_answer_counts_as_it_does_when_its_question_is_named() -> None:
 
 
 def test_without_the_grouping_the_question_must_be_named() -> None:
-    with pytest.raises(cx.errors.NotMeasurableError, match="several questions fit, 'room', 'food'.*by='question'"):
+    with pytest.raises(cx.errors.NotMeasurableError, match=r"several questions fit, 'room', 'food'.*by='question'"):
         ANSWERS.measure(metrics.Csat())
 
 
