@@ -116,8 +116,9 @@ def case_figures(journeys: cx.Journeys, case: str, converting: cx.Goal | None = 
     seconds = [each.require() for each in by_case.values()]
     assert by_case.unassigned is None
     facts = journeys.facts
-    assert facts.first is not None
-    assert facts.last is not None
+    first, last = facts.first, facts.last
+    assert first is not None
+    assert last is not None
     assert facts.journeys == graph.journeys == paths.journeys == length.n == len(by_case)
     figures: Figures = {
         "cases": facts.journeys, "events": graph.events, "touchpoints": len(graph),
@@ -133,7 +134,7 @@ def case_figures(journeys: cx.Journeys, case: str, converting: cx.Goal | None = 
         "variants_singletons": paths.singletons,
         "collapsed": collapsed_figures(journeys),
         "time": {
-            "first": facts.first.timestamp(), "last": facts.last.timestamp(),
+            "first": first.timestamp(), "last": last.timestamp(),
             # cut wherever time passes, and only steps without a wait are left
             "equal_timestamp_neighbours": int(journeys.split(gap=timedelta(0)).transitions().transitions.sum()),
             "case_duration_s": {
@@ -500,3 +501,19 @@ def test_every_key_is_asserted_or_in_the_table(name: str, expected: Expected, an
     assert answers & table == set()
     assert answers - keys == set()
     assert [pattern for pattern in LEFT_OUT[name] if not any(fnmatchcase(path, pattern) for path in keys)] == []
+
+
+def spoiled(figure: object) -> object:
+    """Something a little wrong in its place."""
+    if isinstance(figure, list):
+        return [*figure[:-1], spoiled(figure[-1])]
+    if isinstance(figure, int | float):
+        return figure * (1 + 1e-6) + (1 if isinstance(figure, int) else 1e-5)
+    return "something else"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_wrong_figure_would_be_noticed(name: str, expected: Expected, answered: Answered) -> None:
+    answers = answered(name)
+    figures = [(path, figure) for path, figure in leaves(expected(name)) if path in answers]
+    assert not [path for path, figure in figures if agrees(answers[path], spoiled(figure), path)]
