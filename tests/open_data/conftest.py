@@ -147,6 +147,15 @@ def handlings(data: Path) -> cx.Journeys:
 
 
 @pytest.fixture(scope="session")
+def treatments(data: Path) -> cx.Journeys:
+    """Starts and completes paired, all handlings of a patient one journey."""
+    return cx.read_events(
+        data / "service_logs/patients.csv", customer="patient", touchpoint="handling", time="time",
+        lifecycle=("registration_type", "start", "complete"), instance="handling_id",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def passengers(data: Path, expected: Callable[[str], Any]) -> cx.Responses:
     """The airport survey: 0 and 6 mean blank or not used, except in the question about recommending."""
     figures = expected("airport_survey")

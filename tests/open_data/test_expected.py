@@ -120,16 +120,17 @@ def case_figures(journeys: cx.Journeys, case: str, converting: cx.Goal | None = 
     assert first is not None
     assert last is not None
     assert facts.journeys == graph.journeys == paths.journeys == length.n == len(by_case)
+    nodes = {name: graph.nodes[name] for name in graph}
     figures: Figures = {
         "cases": facts.journeys, "events": graph.events, "touchpoints": len(graph),
         "events_per_case": {
             "min": lengths.min(), "median": float(np.median(lengths)), "mean": length.value, "max": lengths.max()
         },
-        "touchpoint_counts": dict(graph.nodes(data="count")),
+        "touchpoint_counts": {name: each["count"] for name, each in nodes.items()},
         **transition_figures(graph),
         "self_loops": sum(facts["count"] for a, b, facts in graph.edges(data=True) if a == b),
-        "start_counts": {name: n for name, n in graph.nodes(data="starts") if n},
-        "end_counts": {name: n for name, n in graph.nodes(data="ends") if n},
+        "start_counts": {name: each["starts"] for name, each in nodes.items() if each["starts"]},
+        "end_counts": {name: each["ends"] for name, each in nodes.items() if each["ends"]},
         **variant_figures(journeys),
         "variants_singletons": paths.singletons,
         "collapsed": collapsed_figures(journeys),

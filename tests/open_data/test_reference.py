@@ -16,7 +16,7 @@ from cxmodel.plugins import SumTally
 pytestmark = pytest.mark.open_data
 
 Reference = Callable[[str], Any]
-Row = dict[str, object]
+Row = dict[str, int | str]
 
 GOAL = cx.Goal("conversion", touchpoints=["(goal)"])
 Z95 = float(norm.ppf(0.975))
@@ -182,7 +182,8 @@ def test_transition_graph_of_the_running_example(open_data: Path, reference: Ref
 def promoter_rows(counts: Sequence[int], region: str = "all") -> Iterator[Row]:
     """Answers with these numbers of detractors, passives and promoters."""
     for answer, count in zip((3, 7, 10), counts, strict=True):
-        yield from ({"score": answer, "region": region} for _ in range(count))
+        row: Row = {"score": answer, "region": region}
+        yield from [row] * count
 
 
 def nps_of(rows: Iterable[Row]) -> cx.Responses:
