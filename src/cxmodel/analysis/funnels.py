@@ -26,6 +26,7 @@ from cxmodel.tallies.observations import observe
 from cxmodel.tallies.sums import Sums, grouped, merge_sums, no_sums, tabulate
 
 _FEWEST: Final = 2
+_ROUNDING: Final = 1e-9
 
 
 @frozen(kw_only=True)
@@ -254,8 +255,10 @@ def _share(sums: Sums, part: int, whole: int, cells: Cells[Any], level: float) -
     n, k = float(sums[str(whole)][0]), float(sums[str(part)][0])
     se = float(spread(sums, ratio, cells.facts.customers).se[0])
     p = k / n
-    plain = p * (1 - p) / n
-    n_eff = n / max(1.0, se**2 / plain) if plain > 0 and np.isfinite(se) else n
+    plain = p * (1 - p) / max(n - 1, 1)
+    effect = se**2 / plain if plain > 0 and np.isfinite(se) else 1.0
+    # with one journey per customer the two variances are equal but for rounding
+    n_eff = n / effect if effect > 1 + _ROUNDING else n
     low, high = wilson(np.array(p * n_eff), np.array(n_eff), level)
     interval = Interval(float(low), float(high), level, "wilson, design effect" if n_eff < n else "wilson")
     return Estimate(value=p, n=int(n), n_eff=n_eff, interval=interval, **about)

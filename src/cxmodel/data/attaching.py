@@ -405,8 +405,18 @@ def alone(rows: AnswerRows) -> MemoryPopulation:
         customer=customers.astype(np.uint64), touchpoint=np.zeros(0, np.uint8), time=np.zeros(0, np.int64),
         journey_columns=columns, answers=answers,
     )  # fmt: skip
-    key = f"{int(mix(rows.score.view(np.uint64)).sum(dtype=np.uint64)):016x}"
+    who = identifiers.stable(owner.astype(np.uint64))[respondent]
+    key = f"{_fingerprint(rows, who):016x}"
     return MemoryPopulation(
         parts=[block], vocabulary=vocabulary, reading=rows.reading,
         origin=Origin(source=key, rejected=rows.reading.rejected_rows),
     )  # fmt: skip
+
+
+def _fingerprint(rows: AnswerRows, who: Keys) -> int:
+    """Tells surveys apart by who answered what, when and how; the order of the rows does not matter."""
+    parts = (rows.score, rows.question.astype(np.int64), rows.time, who)
+    keys = np.zeros(rows.row.size, np.uint64)
+    for turn, part in enumerate(parts):
+        keys = mix(keys ^ np.ascontiguousarray(part).view(np.uint64), turn)
+    return int(keys.sum(dtype=np.uint64))

@@ -127,7 +127,7 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
             notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
     twins = sum(repeated(block) for block in blocks)
     if twins:
-        notes.append(f"{twins:,} events repeat the one before them in touchpoint and time; all were kept")
+        notes.append(f"{twins:,} events repeat an earlier one of their journey in touchpoint and time; all were kept")
     for block in blocks:
         events = block.journey_offsets[block.customer_offsets]
         for row in np.flatnonzero(np.diff(events) > GIANT):

@@ -215,7 +215,10 @@ def interleaved(block: Block) -> int:
 
 
 def repeated(block: Block) -> int:
-    """Events with the touchpoint and the time of the one before them in the same journey."""
-    twins = (block.time[1:] == block.time[:-1]) & (block.touchpoint[1:] == block.touchpoint[:-1])
-    twins &= block.journey[1:] == block.journey[:-1]
-    return int(np.count_nonzero(twins))
+    """Events with the touchpoint and the time of an earlier one of the same journey."""
+    tied = (block.time[1:] == block.time[:-1]) & (block.journey[1:] == block.journey[:-1])
+    again = np.concatenate([[False], tied])
+    ties = np.flatnonzero(again | np.concatenate([tied, [False]]))
+    moment = np.cumsum(~again[ties])
+    keys = np.sort(moment * len(block.vocabulary.touchpoints) + block.touchpoint[ties], kind="stable")
+    return int(np.count_nonzero(keys[1:] == keys[:-1]))

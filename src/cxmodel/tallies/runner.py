@@ -52,7 +52,12 @@ def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
 
 def check(tally: Tally[Any, Any], cells: Cells[Any]) -> None:
     """Refuse what cannot be measured here, in words."""
-    reason = tally.missing(cells.facts) or (cells.by.missing(cells.facts, tally.observes) if cells.by else None)
+    facts, by = cells.facts, cells.by
+    views = [facts] if by is None else by.views(facts)
+    possible = any(tally.missing(view) is None for view in views)
+    reason = None if possible else tally.missing(facts)
+    if reason is None and by is not None:
+        reason = by.missing(facts, tally.observes)
     if reason is not None:
         raise NotMeasurableError(f"{tally.name}: {reason}")
 
