@@ -229,8 +229,8 @@ class LinearCredit(CreditMetric):
 class ShapleyCredit(CreditMetric):
     """The Shapley value of the count game, in closed form.
 
-    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due Σ R/|T| over the
-    converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
+    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due ``Σ R/|T|`` over
+    the converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
     conversion is shared equally among the distinct touchpoints before it.
     """
 
