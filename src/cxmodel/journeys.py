@@ -257,7 +257,7 @@ class Journeys(Measurable):
         goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
         for name in goal.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
-                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
         return goal
 
     def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:

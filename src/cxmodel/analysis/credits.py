@@ -153,9 +153,9 @@ def _flagged(direct: Estimate) -> Estimate:
 
 def goal_missing(goal: Goal, facts: Facts) -> str | None:
     """Why a goal cannot be reached here."""
-    known = set(facts.touchpoints)
+    known = set(facts.known_touchpoints)
     lost = [name for name in goal.touchpoints if name not in known]
-    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.touchpoints)}" if lost else None
+    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.known_touchpoints)}" if lost else None
 
 
 def before_conversion(block: Block, goal: Goal) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -277,8 +277,8 @@ class MarkovCredit(SumTally[CreditTable]):
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many contexts to keep apart."""
-        if (len(facts.touchpoints) + 2) ** (self.order + 1) >= 2**62:
-            return f"order {self.order} with {len(facts.touchpoints):,} touchpoints has too many contexts"
+        if (len(facts.known_touchpoints) + 2) ** (self.order + 1) >= 2**62:
+            return f"order {self.order} with {len(facts.known_touchpoints):,} touchpoints has too many contexts"
         return goal_missing(self.goal, facts)
 
     def observe(self, block: Block) -> Observations:

@@ -180,6 +180,7 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
     name: ClassVar[str] = "paths"
     unit: ClassVar[str] = "journeys"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     def start(self) -> tuple[Variants, ...]:
         """Nothing."""

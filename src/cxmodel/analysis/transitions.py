@@ -213,6 +213,7 @@ class Transitions(Tally[TransitionState, TransitionTable]):
     name: ClassVar[str] = "transitions"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     def start(self) -> TransitionState:
         """Nothing."""
@@ -332,6 +333,7 @@ class Graph(Tally[TransitionState, JourneyGraph]):
     name: ClassVar[str] = "graph"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     max_edges: int | None = None
 

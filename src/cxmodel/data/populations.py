@@ -74,6 +74,7 @@ class MemoryPopulation:
             events=sum(block.events for block in blocks),
             responses=sum(block.answers.size for block in blocks if block.answers is not None),
             touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there).tolist()),
+            known_touchpoints=vocabulary.touchpoint_labels,
             event_columns=tuple(columns.event_columns) if columns else (),
             journey_columns=tuple(columns.journey_columns) if columns else (),
             touchpoint_columns=tuple(vocabulary.touchpoint_columns),

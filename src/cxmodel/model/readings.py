@@ -95,6 +95,7 @@ class Facts:
         events: Number of events.
         responses: Number of answers.
         touchpoints: Names of the touchpoints that occur.
+        known_touchpoints: Names of all touchpoints of the log, whether they occur in this selection or not.
         event_columns: Names of facts about events (channel, department, …).
         journey_columns: Names of facts about journeys and customers (attributes, persona).
         touchpoint_columns: Names of facts about touchpoints (stage, channel, kind, …).
@@ -111,6 +112,7 @@ class Facts:
     events: int = 0
     responses: int = 0
     touchpoints: tuple[str, ...] = field(default=(), repr=False)
+    known_touchpoints: tuple[str, ...] = field(default=(), repr=False)
     event_columns: tuple[str, ...] = ()
     journey_columns: tuple[str, ...] = ()
     touchpoint_columns: tuple[str, ...] = ()
