@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
@@ -32,6 +32,9 @@ from cxmodel.tallies.inference import (
 from cxmodel.tallies.metrics import SMALL, SumTally, Tally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
+
+
+_FEWEST: Final = 2
 
 
 @frozen(kw_only=True, eq=False)
@@ -308,17 +311,20 @@ class MarkovCredit(SumTally[CreditTable]):
     def _ends(
         self, sums: Sums, chain: _Chain, credit: Floats, cells: Cells[Any], level: float
     ) -> tuple[Floats, Floats, str]:
+        begun = chain.source < 0
+        journeys = float(sums["n"][begun].sum())
         if cells.bootstrap:
             totals = replicated(sums, draws(cells.bootstrap, cells.seed))[0].T
+            totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
             low, high = percentiles(chain.credit(totals).T, level)
             return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
         without, there = left_out(sums)
-        if there.sum() < 2:
+        if there.sum() < _FEWEST:
             return np.full_like(credit, np.nan), np.full_like(credit, np.nan), ""
+        # without a bucket there are fewer journeys: scaled to all of them, only what differs remains
         totals = without[0].T[there]
-        # leaving a bucket out loses its conversions; scaled back to the whole, only the shape matters
-        lost = 1 - 1 / there.sum()
-        se = jackknife_error(chain.credit(totals).T / lost, np.ones(int(there.sum()), np.bool_))
+        totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
+        se = jackknife_error(chain.credit(totals).T, np.ones(int(there.sum()), np.bool_))
         half = z_value(level) * se
         return np.maximum(credit - half, 0.0), credit + half, "jackknife over customer buckets"
 
