@@ -33,7 +33,6 @@ from cxmodel.tallies.metrics import SMALL, SumTally, Tally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
 
-
 _FEWEST: Final = 2
 
 
