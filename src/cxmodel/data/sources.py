@@ -341,3 +341,27 @@ def _first_line_zst(path: str) -> bytes:
     finally:
         connection.close()
     return str(rows[0][0]).encode() if rows else b""
+
+
+def columns_of(source: str) -> list[str]:
+    """The names of the columns of a file, or of the first that a glob matches.
+
+    Raises:
+        SourceNotFoundError: No such file.
+        UnreadableSourceError: Not a table.
+    """
+    path = _matching(source)[0]
+    name, lower = Path(path).name, path.lower()
+    if lower.endswith(_CSV):
+        return _header(path, name)[0]
+    reader = "read_parquet" if lower.endswith(_PARQUET) else "read_json_auto"
+    if not lower.endswith((*_PARQUET, *_JSON)):
+        raise UnreadableSourceError(
+            f"{name}: cannot tell the format from the ending",
+            hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}",
+        )
+    connection = connect()
+    try:
+        return list(_describe(connection, f"{reader}({literal(_plain(path))})", name))
+    finally:
+        connection.close()
