@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cxmodel.cli.options import (
-    Duration,
     EventOptions,
-    SettingType,
     answer_options,
+    as_duration,
+    as_settings,
     event_options,
     files_argument,
     format_option,
@@ -27,7 +28,6 @@ from cxmodel.cli.talk import Format, deliver
 if TYPE_CHECKING:
     from cxmodel.analysis.funnels import FunnelTable
     from cxmodel.analysis.paths import TopPaths
-    from cxmodel.graph import JourneyGraph
 
 
 @click.command(short_help="The journey graph: touchpoints and transitions.")
@@ -49,28 +49,29 @@ def graph(
     from cxmodel.exporters.json import document
 
     result = read_journeys(files, events).graph(max_edges=max_edges)
-    deliver(result, _graph_text(result), document(result), format_=format_, out=out)
+    made = document(result)
+    deliver(result, _graph_text(made), made, format_=format_, out=out)
 
 
-def _graph_text(graph: JourneyGraph) -> str:
-    nodes = sorted(graph.nodes(data=True), key=lambda node: (-node[1]["count"], node[0]))
-    edges = sorted(graph.edges(data=True), key=lambda edge: (-edge[2]["count"], edge[0], edge[1]))
-    first = table(
-        ["touchpoint", "events", "starts", "ends"],
-        [[name, f"{data['count']:,}", f"{data['starts']:,}", f"{data['ends']:,}"] for name, data in nodes],
-        right=(1, 2, 3),
-    )
-    second = table(
-        ["from", "to", "count", "share of from", "median wait"],
-        [
-            [a, b, f"{data['count']:,}", share(data["share"]), lasting(data["wait_median_s"])]
-            for a, b, data in edges
-        ],
-        right=(2, 3, 4),
-    )  # fmt: skip
-    lines = [f"{graph.journeys:,} journeys, {graph.events:,} events", "", first, "", second]
-    other = graph.graph.get("other")
-    if other:
+def _graph_text(graph: Mapping[str, Any]) -> str:
+    nodes: list[Mapping[str, Any]] = sorted(graph["nodes"], key=itemgetter("id"))
+    edges: list[Mapping[str, Any]] = sorted(graph["edges"], key=itemgetter("source", "target"))
+    nodes.sort(key=itemgetter("count"), reverse=True)
+    edges.sort(key=itemgetter("count"), reverse=True)
+    places = [[node["id"], *(f"{node[name]:,}" for name in ("count", "starts", "ends"))] for node in nodes]
+    steps = [
+        [edge["source"], edge["target"], f"{edge['count']:,}", share(edge["share"]), lasting(edge["wait_median_s"])]
+        for edge in edges
+    ]
+    lines = [
+        f"{graph['journeys']:,} journeys, {graph['events']:,} events",
+        "",
+        table(["touchpoint", "events", "starts", "ends"], places, right=(1, 2, 3)),
+        "",
+        table(["from", "to", "count", "share of from", "median wait"], steps, right=(2, 3, 4)),
+    ]
+    if "other" in graph:
+        other = graph["other"]
         lines.append(f"{other['transitions']:,} rarer transitions are left out ({other['count']:,} times).")
     return "\n".join(lines)
 
@@ -109,7 +110,9 @@ def _paths_text(top: TopPaths) -> str:
     metavar="NAME[=TP,TP]",
     help="A goal that --step may name; without, the last step.",
 )
-@click.option("--within", type=Duration(), help="Longest time from the first step to any later one.")
+@click.option(
+    "--within", callback=as_duration, metavar="DURATION", help="Longest time from the first step to any later one."
+)
 @format_option
 @out_option
 def funnel(
@@ -123,6 +126,8 @@ def funnel(
     from cxmodel.cli.reading import goal_of, read_journeys
     from cxmodel.exporters.json import document
 
+    if len(steps) + len(set(goals) - set(steps)) < 2:
+        raise click.UsageError(f"a funnel needs two steps or more; repeat --step (there is only {steps[0]!r}).")
     journeys = read_journeys(files, events)
     known = {goal.name: goal for goal in (goal_of(text, journeys.facts) for text in goals)}
     asked = [known.get(name) or goal_of(name, journeys.facts) for name in steps]
@@ -132,7 +137,7 @@ def funnel(
 
 
 def _funnel_text(result: FunnelTable) -> str:
-    rows = []
+    rows: list[list[str]] = []
     for step in result.steps:
         shares = [f"{each:.1%}" if each.value is not None else "–" for each in (step.of_first, step.of_previous)]
         rows.append([step.touchpoint, f"{step.reached:,}", *shares, lasting(step.wait_median_s)])
@@ -150,10 +155,17 @@ def _funnel_text(result: FunnelTable) -> str:
 )
 @goal_option
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="A step of a funnel; repeat in order.")
-@click.option("--within", type=Duration(), help="Longest time from a touchpoint to an answer about it.")
+@click.option(
+    "--within", callback=as_duration, metavar="DURATION", help="Longest time from a touchpoint to an answer about it."
+)
 @click.option("--min-n", type=click.IntRange(0), help="Show no value that rests on fewer answers than this.")
 @click.option(
-    "--option", "settings", type=SettingType(), multiple=True, help="Any other option of the metric; repeatable."
+    "--option",
+    "settings",
+    callback=as_settings,
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Any other option of the metric; repeatable.",
 )
 @level_option
 @click.option(

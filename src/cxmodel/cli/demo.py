@@ -29,8 +29,8 @@ class Folder:
     """
 
     path: Path
-    written: list[Path] = field(factory=list)
-    skipped: dict[str, str] = field(factory=dict)
+    written: list[Path] = field(factory=list[Path])
+    skipped: dict[str, str] = field(factory=dict[str, str])
 
     def keep(self, result: object, *names: str) -> None:
         """Export a result under each name; one that no exporter can write here is noted, not fatal."""

@@ -13,7 +13,7 @@ from cxmodel.cli.options import AnswerOptions, EventOptions
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import say
-from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Scale
 from cxmodel.plugins.registry import default_registry
@@ -26,6 +26,7 @@ _SCALES: Final = {
 }  # fmt: skip
 _CLOCK: Final = ("year", "month", "week", "day", "weekday", "hour")
 _MOST_GROUPINGS: Final = 2
+_WHERE_ANSWERS: Final = "Add --responses FILE; or, where FILE itself is a survey, --score COL"
 
 
 @frozen(kw_only=True)
@@ -73,12 +74,18 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
     known = _options_of(metric)
     if len(asked.by) > _MOST_GROUPINGS:
         raise InvalidValueError(f"--by can be given once or twice, not {len(asked.by)} times")
+    by = [grouping(text, asked.events.tz) for text in asked.by]
+    _check_sense(metric, known, files, asked)
     measurable = _measurable(metric, files, asked)
     options = _options(metric, known, asked, measurable.facts)
-    by = [grouping(text, asked.events.tz) for text in asked.by]
-    result: Any = measurable.measure(
-        metric, by=by or None, level=asked.level, bootstrap=asked.bootstrap, seed=asked.seed, **options
-    )
+    try:
+        result: Any = measurable.measure(
+            metric, by=by or None, level=asked.level, bootstrap=asked.bootstrap, seed=asked.seed, **options
+        )
+    except NotMeasurableError as error:
+        if "several questions" not in str(error):
+            raise
+        raise NotMeasurableError(str(error), hint="On the command line: --question NAME, or --by question") from None
     document = _document(result, metric)
     rows = document.get("results")
     text = measured(document) if rows is not None else str(result)
@@ -93,13 +100,29 @@ def _has_value(rows: Sequence[dict[str, Any]]) -> bool:
     return any("value" not in row or row["value"] is not None for row in rows)
 
 
+def _check_sense(metric: str, known: Sequence[str], files: Sequence[str], asked: Asked) -> None:
+    """What can be seen to be amiss before anything is read."""
+    answers = asked.answers
+    if not files and not answers.responses:
+        raise InvalidValueError("no file was named", hint="Name the file of events, or --responses FILE")
+    if answers.responses or answers.score:
+        return
+    about_answers = {
+        "--scale": answers.scale, "--question": answers.question, "--weight": answers.weight, "--about": answers.about,
+        "--code": answers.code, "--within": None if "within" in known else asked.within,
+    }  # fmt: skip
+    for flag, value in about_answers.items():
+        if value:
+            raise InvalidValueError(f"{flag} is about answers, and none were named", hint=_WHERE_ANSWERS)
+    if getattr(default_registry().metric(metric), "observes", None) == "response":
+        raise InvalidValueError(f"{metric} is measured on answers, and none were named", hint=_WHERE_ANSWERS)
+
+
 def _measurable(metric: str, files: Sequence[str], asked: Asked) -> Any:  # noqa: ANN401 (journeys or a survey)
     columns = [text.partition(":")[2] for text in asked.by if text.startswith(("attribute:", "bins:"))]
     columns = [name.partition(":")[0] for name in columns]
     answers, default = asked.answers, _SCALES.get(metric)
     survey = list(answers.responses) or (list(files) if answers.score else [])
-    if not files and not survey:
-        raise InvalidValueError("no file was named", hint="Name the file of events, or --responses FILE")
     if not answers.responses and answers.score:
         say("Reading the file as a survey on its own (events go first and answers into --responses).")
     if not files or not answers.responses:
@@ -132,7 +155,7 @@ def _options(metric: str, known: Sequence[str], asked: Asked, facts: Facts) -> d
     if "goal" in known and goal is None:
         raise InvalidValueError(
             f"{metric} needs a goal: what counts as a conversion?",
-            hint="Name a touchpoint, --goal payment_done; or several together, --goal purchase=payment_done,invoice_paid",
+            hint="Name a touchpoint, --goal payment_done; or several, --goal purchase=payment_done,invoice_paid",
         )
     return options | {name: _literal(text) for name, text in asked.settings}
 

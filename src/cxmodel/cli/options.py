@@ -52,65 +52,50 @@ def duration(text: str) -> timedelta | None:
         return None
 
 
-class Duration(click.ParamType[timedelta]):
-    """``30min``, ``7d``, ``1h30m`` or ``PT30M``."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401
-        """A positive duration."""
-        found = value if isinstance(value, timedelta) else duration(str(value))
-        if found is None:
-            self.fail(f"{value!r} is no duration. Write for instance 30min, 7d, 1h30m or PT30M.", param, ctx)
-        if found <= timedelta(0):
-            self.fail(f"{value!r} is not longer than nothing.", param, ctx)
-        return found
+def as_duration(_ctx: click.Context, _param: click.Parameter, text: str | None) -> timedelta | None:
+    """A positive duration."""
+    if text is None:
+        return None
+    found = duration(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no duration. Write for instance 30min, 7d, 1h30m or PT30M.")
+    if found <= timedelta(0):
+        raise click.BadParameter(f"{text!r} is not longer than nothing.")
+    return found
 
 
-class ScaleType(click.ParamType[Scale]):
-    """The scale of a survey question."""
-
-    name = "SCALE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Scale:  # noqa: ANN401
-        """A scale by name, or of one's own."""
-        try:
-            return value if isinstance(value, Scale) else Scale.parse(str(value))
-        except CxmodelError as error:
-            self.fail(str(error), param, ctx)
+def as_scales(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -> tuple[Scale, ...]:
+    """Scales by name, or of one's own."""
+    try:
+        return tuple(Scale.parse(text) for text in texts)
+    except CxmodelError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-class CodeType(click.ParamType[tuple[str, float | None]]):
-    """``11=`` (a code that means blank) or ``99=5`` (a code that stands for a score)."""
-
-    name = "CODE="
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float | None]:  # noqa: ANN401
-        """The code and the score that it stands for."""
-        if isinstance(value, tuple):
-            return value
-        code, sign, meant = str(value).partition("=")
-        if not sign:
-            self.fail(f"{value!r} says no meaning. Write {value}= for a blank, or {value}=5 for a score.", param, ctx)
-        try:
-            return code.strip(), float(meant) if meant.strip() else None
-        except ValueError:
-            self.fail(f"{meant!r} in {value!r} is no number.", param, ctx)
+def as_codes(
+    _ctx: click.Context, _param: click.Parameter, texts: Sequence[str]
+) -> tuple[tuple[str, float | None], ...]:  # fmt: skip
+    """Codes of answers: ``11=`` means blank, ``99=5`` stands for a score."""
+    return tuple(_code(text) for text in texts)
 
 
-class SettingType(click.ParamType[tuple[str, str]]):
-    """``NAME=VALUE``."""
+def _code(text: str) -> tuple[str, float | None]:
+    code, sign, meant = text.partition("=")
+    if not sign:
+        raise click.BadParameter(f"{text!r} says no meaning. Write {text}= for a blank, or {text}=5 for a score.")
+    try:
+        return code.strip(), float(meant) if meant.strip() else None
+    except ValueError:
+        raise click.BadParameter(f"{meant!r} in {text!r} is no number.") from None
 
-    name = "NAME=VALUE"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401
-        """The name and the text."""
-        if isinstance(value, tuple):
-            return value
-        name, sign, text = str(value).partition("=")
+def as_settings(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Settings ``NAME=VALUE``."""
+    parts = [text.partition("=") for text in texts]
+    for text, (name, sign, _) in zip(texts, parts, strict=True):
         if not sign or not name:
-            self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
-        return name.strip().replace("-", "_"), text
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE.")
+    return tuple((name.strip().replace("-", "_"), value) for name, _, value in parts)
 
 
 @frozen(kw_only=True)
@@ -146,7 +131,7 @@ class AnswerOptions:
 
 def _stacked(options: Sequence[Callable[[F], F]], packed: str, into: type[Any]) -> Callable[[F], F]:
     """A decorator that adds options to a command and hands them over as one value."""
-    names = [each.name for each in fields(into)]
+    names: list[str] = [each.name for each in fields(into)]
 
     def decorate(command: F) -> F:
         @wraps(command)
@@ -154,7 +139,7 @@ def _stacked(options: Sequence[Callable[[F], F]], packed: str, into: type[Any]) 
             value = into(**{name: given.pop(name) for name in names})
             return command(*args, **{packed: value}, **given)
 
-        wrapped: Any = packing
+        wrapped: Any = packing  # click stacks options on whatever it is given
         for option in reversed(options):
             wrapped = option(wrapped)
         return wrapped  # type: ignore[no-any-return]
@@ -181,7 +166,7 @@ event_options = _stacked(
             help="Facts about journeys from another table, joined on its column ID; repeatable.",
         ),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
-        click.option("--gap", type=Duration(), help="Cut journeys where two events lie further apart (30min)."),
+        click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),
         click.option("--merge-repeats", is_flag=True, help="Make consecutive events at one touchpoint one event."),
     ],
     "events",
@@ -193,8 +178,8 @@ answer_options = _stacked(
         click.option("--responses", multiple=True, metavar="FILE", help="Survey answers; repeatable."),
         click.option("--score", multiple=True, metavar="COL", help="Column with the answers; repeatable."),
         click.option(
-            "--scale", type=ScaleType(), multiple=True,
-            help="nps, csat, ces1, ces2, emotion or own:LOW:HIGH:SATISFIED:higher|lower; one for all, or one per --score.",
+            "--scale", callback=as_scales, metavar="SCALE", multiple=True,
+            help="nps, csat, ces1, ces2, emotion or own:LOW:HIGH:SATISFIED:higher|lower; one, or one per score.",
         ),
         click.option("--question", metavar="NAME", help="Which question, where several fit; else a name for the one."),
         _column("weight", "Column with the answer weight."),
@@ -203,7 +188,8 @@ answer_options = _stacked(
             help="Column with the touchpoint that an answer is about, or the one touchpoint that all are about.",
         ),
         click.option(
-            "--code", type=CodeType(), multiple=True, help="11= says that 11 means blank; 99=5 that it stands for 5."
+            "--code", callback=as_codes, metavar="CODE=", multiple=True,
+            help="11= says that 11 means blank; 99=5 that it stands for 5.",
         ),
     ],
     "answers",

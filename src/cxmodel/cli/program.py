@@ -27,7 +27,7 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> None:
         """Run a command; turn what goes wrong into words."""
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_args, **_kw: say(f"Warning: {message}")
+            warnings.showwarning = _warn
             try:
                 super().invoke(ctx)
                 sys.stdout.flush()
@@ -42,6 +42,10 @@ class Program(click.Group):
                 if ctx.params.get("debug"):
                     traceback.print_exc()
                 raise Failure(_words(error)) from error
+
+
+def _warn(message: Warning | str, *_where: object, **_how: object) -> None:
+    say(f"Warning: {message}")
 
 
 def _leave_quietly(ctx: click.Context) -> None:

@@ -80,9 +80,21 @@ def read_journeys(
         tell(journeys.reading)
     for text in options.attributes_from:
         journeys = _joined(journeys, text, options.tz, has_journeys="journey" in roles)
+    _check_there(by, journeys.facts, columns)
     if options.gap is not None:
         journeys = journeys.split(gap=options.gap)
     return journeys.merge_repeats() if options.merge_repeats else journeys
+
+
+def _check_there(by: Sequence[str], facts: Facts, columns: Sequence[str]) -> None:
+    known = ["touchpoint", *facts.event_columns, *facts.journey_columns, *facts.touchpoint_columns]
+    for name in by:
+        if name not in known:
+            everything = list(dict.fromkeys([*columns, *facts.journey_columns]))
+            raise UnknownColumnError(
+                f"there is no column {name!r} to group by; there is {listed(everything)}",
+                hint=f"A column of another table comes with --attributes-from FILE:ID:{name}",
+            )
 
 
 def _roles(options: EventOptions, columns: Sequence[str], files: Sequence[str]) -> dict[str, str]:
@@ -216,13 +228,14 @@ def _questions(
             f"{len(scores)} columns of answers and {len(options.scale)} scales",
             hint="Give one --scale for all, or one for each --score in the same order",
         )
-    scales = options.scale or ((default,) if default else ())
+    scales = options.scale or (() if default is None else (default,))
     if not scales:
         raise InvalidValueError(
             f"the scale of {scores[0]!r} is not known",
             hint="Say which: --scale nps, csat, ces1, ces2 or own:1:5:4:higher",
         )
-    return {name: Question(scales[i] if len(scales) > 1 else scales[0]) for i, name in enumerate(scores)}
+    every = scales if len(scales) == len(scores) else scales * len(scores)
+    return {name: Question(scale) for name, scale in zip(scores, every, strict=True)}
 
 
 def tell(reading: Reading) -> None:

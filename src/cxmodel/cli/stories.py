@@ -33,11 +33,11 @@ def museum_story(study: Study, folder: Folder) -> list[str]:
 
 def _opening(study: Study, journeys: Journeys) -> list[str]:
     facts = journeys.facts
-    return [
-        f"{study.title}",
-        "─" * len(study.title),
-        f"{facts.customers:,} customers, {facts.journeys:,} journeys, {facts.events:,} events, {facts.responses:,} answers.",
-    ]
+    counts = (
+        f"{facts.customers:,} customers, {facts.journeys:,} journeys, {facts.events:,} events, "
+        f"{facts.responses:,} answers"
+    )
+    return [study.title, "─" * len(study.title), counts]
 
 
 def _museum_scores(study: Study, journeys: Journeys, folder: Folder) -> list[str]:
@@ -117,7 +117,7 @@ def _steps(funnel: FunnelTable) -> list[str]:
 
 def _queues(study: Study) -> list[dict[str, object]]:
     """Per journey that met the ticket desk: whether it queued long."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for event in study.events.to_dicts():
         begin, end = event["time"], event["until"]
         if event["touchpoint"] == "Ticket desk" and isinstance(begin, datetime) and isinstance(end, datetime):

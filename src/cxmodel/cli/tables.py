@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from unicodedata import east_asian_width
 
 _STEPS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence
     """
     cells = [list(head), *([" ".join(cell.split()) for cell in row] for row in rows)]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(head))]
-    lines = []
+    lines: list[str] = []
     for row in cells:
         padded = [_padded(cell, width, i in right) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
         lines.append("  ".join(padded).rstrip())
@@ -88,14 +88,14 @@ def measured(document: Mapping[str, Any]) -> str:
 
 
 def _below(document: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = []
+    lines: list[str] = []
     rest = document.get("unassigned")
     if rest and rest.get("n"):
         value = f": {number(rest['value'], rest['unit'])}" if rest.get("value") is not None else ""
         lines.append(f"In no group{value} (n={rest['n']:,}).")
     if document.get("overlapping"):
         lines.append("Groups overlap: one case may stand in several, so do not add them up.")
-    valued = [row for row in results if row["value"] is not None]
+    valued = [row for row in results if row["value"] is not None and "direct" not in row["flags"]]
     about = {(row["unit"], row.get("direction"), row["level"], row["method"]) for row in valued}
     for unit, direction, level, method in sorted(about, key=str):
         better = f"; {direction} is better" if direction in ("higher", "lower") else ""
@@ -118,10 +118,10 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _label(row: Mapping[str, Any], name: str) -> str:
     if name not in row["group"]:
         return ""
-    value = row["group"][name]
+    value: object = row["group"][name]
     if value is None:
         return "(direct)" if "direct" in row["flags"] else "(none)"
-    return " → ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " → ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
 
 
 def _group(row: Mapping[str, Any]) -> str:

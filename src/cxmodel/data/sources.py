@@ -299,7 +299,9 @@ def _header(path: str, name: str) -> tuple[list[str], str]:
     """The column names and the delimiter of a CSV file, from its first line."""
     try:
         line = _first_line(path)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UnreadableSourceError(f"{name} is no text in UTF-8", hint="Save it as CSV in UTF-8") from None
+    except (OSError, EOFError) as error:
         raise _unreadable(name, error) from None
     if not line.strip():
         raise NoRowsError(f"{name} is empty: it has no header line")
