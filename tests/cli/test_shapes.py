@@ -137,7 +137,7 @@ def test_measure_credit_has_a_row_without_a_touchpoint(run: Run) -> None:
     found = answer(run, "measure", "linear_credit", "events.csv", "--goal", "pay")
     rows = {row["group"]["touchpoint"]: row for row in found["results"]}
     assert {name: rows[name]["value"] for name in ("ad", "shop", None)} == {"ad": 0.5, "shop": 1.5, None: 0.0}
-    assert rows[None]["flags"] == ["direct"]
+    assert "direct" in rows[None]["flags"]
 
 
 def test_a_suppressed_value_is_exit_code_1(run: Run) -> None:
@@ -190,7 +190,7 @@ def test_plugins(run: Run) -> None:
     [
         (("check", "events.csv"), ["8 rows read, 8 kept, 0 rejected", "3 customers, 4 journeys, 8 events"]),
         (("graph", "events.csv"), ["4 journeys, 8 events", "share of from", "66.7%", "20 min"]),
-        (("paths", "events.csv", "--top", "1"), ["ad → shop", "(3 other paths)"]),
+        (("paths", "events.csv", "--top", "4"), ["ad → shop → pay", "25.0%"]),
         (("funnel", "events.csv", "--step", "ad", "--step", "pay"), ["33.3%", "1.5 h"]),
         (("measure", "conversion_rate", "events.csv", "--goal", "pay"), ["50.0%", "higher is better", "open unknown"]),
         (("measure", "duration", "events.csv", "--by", "channel"), ["Groups overlap", "web", "app"]),

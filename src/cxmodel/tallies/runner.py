@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cxmodel.data.blocks import Block
 from cxmodel.errors import NotMeasurableError
@@ -52,9 +52,18 @@ def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
 
 def check(tally: Tally[Any, Any], cells: Cells[Any]) -> None:
     """Refuse what cannot be measured here, in words."""
-    reason = tally.missing(cells.facts) or (cells.by.missing(cells.facts, tally.observes) if cells.by else None)
+    reason = _missing(tally, cells) or (cells.by.missing(cells.facts, tally.observes) if cells.by else None)
     if reason is not None:
         raise NotMeasurableError(f"{tally.name}: {reason}")
+
+
+def _missing(tally: Tally[Any, Any], cells: Cells[Any]) -> str | None:
+    """Why it cannot be measured; by question each question stands alone, so several that fit are no trouble."""
+    questions = cells.facts.questions
+    if cells.by is None or "question" not in cells.by.names or not questions:
+        return tally.missing(cells.facts)
+    reasons = [tally.missing(evolve(cells.facts, questions={name: each})) for name, each in questions.items()]
+    return None if None in reasons else reasons[0]
 
 
 def _finished(request: Request, state: Any) -> Any:
