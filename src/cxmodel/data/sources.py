@@ -60,12 +60,22 @@ class Table:
         sql: What to write behind FROM.
         columns: Column → type, in the engine's words.
         faults: Rows that could not even be split into columns.
+        lost: Where these stood, ascending, counted from 1.
     """
 
     name: str
     sql: str
     columns: Mapping[str, str]
     faults: Mapping[str, Count] = field(factory=dict)
+    lost: Sequence[int] = ()
+
+    def row(self, place: int) -> int:
+        """The row in the file of what stands at ``place`` among the rows that could be split."""
+        for lost in self.lost:
+            if lost > place:
+                break
+            place += 1
+        return place
 
 
 def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
@@ -274,10 +284,11 @@ def _csv(connection: DuckDBPyConnection, path: str, name: str, wanted: list[str]
         connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
     except duckdb.Error as error:
         raise _unreadable(name, error) from None
-    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=_csv_faults(connection, name))
+    faults, lost = _csv_faults(connection, name)
+    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=faults, lost=lost)
 
 
-def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
+def _csv_faults(connection: DuckDBPyConnection, name: str) -> tuple[dict[str, Count], list[int]]:
     words = {
         "MISSING COLUMNS": "too few columns",
         "TOO MANY COLUMNS": "too many columns",
@@ -292,7 +303,7 @@ def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
         seen = faults.get(reason, Count(0))
         more = (Example(name, int(line) - 1, text),) if len(seen.examples) < MOST_EXAMPLES else ()
         faults[reason] = Count(seen.count + 1, (*seen.examples, *more))
-    return faults
+    return faults, sorted({int(line) - 1 for _, line, _ in found})
 
 
 def _header(path: str, name: str) -> tuple[list[str], str]:
