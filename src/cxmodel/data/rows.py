@@ -123,8 +123,9 @@ class _Tally:
 
     @staticmethod
     def count(
-        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, table: Table, texts: Sequence[str | None]
-    ) -> None:
+        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, table: Table,
+        texts: Sequence[str | None],
+    ) -> None:  # fmt: skip
         if rows.size:
             shown = zip(rows, texts, strict=False)
             examples = tuple(Example(table.name, table.row(start + int(row) + 1), text) for row, text in shown)

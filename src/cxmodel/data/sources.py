@@ -181,6 +181,8 @@ def _describe(connection: DuckDBPyConnection, sql: str, name: str) -> dict[str, 
 
 def _unreadable(name: str, error: Exception) -> UnreadableSourceError:
     first = str(error).splitlines()[0].split(": ", 1)[-1]
+    if isinstance(error, OSError) and error.strerror:
+        first = error.strerror.lower()
     return UnreadableSourceError(f"{name} cannot be read: {first}")
 
 
