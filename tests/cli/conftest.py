@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import cxmodel
 from cxmodel.cli import program
 
 EVENTS = """\
@@ -30,7 +31,9 @@ bob,b2,2026-01-05T13:00:00Z,9,4,1
 cat,c1,2026-01-03T11:00:00Z,11,1,1
 """
 
+SOURCES = str(Path(cxmodel.__file__).parents[1])
 Run = Callable[..., Result]
+Completed = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -49,16 +52,10 @@ def run(home: Path) -> Run:
     return lambda *arguments: CliRunner().invoke(program, [str(each) for each in arguments], prog_name="cxmodel")
 
 
-@pytest.fixture
-def shell(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def in_shell(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command as a process of its own, with an empty home and no path to any other program."""
-
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if name in ("PYTHONPATH", "SYSTEMROOT", "TMPDIR")}
-        (home / "nothing").mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, "-m", "cxmodel", *map(str, arguments)],
-            cwd=home, env={**kept, "HOME": str(home / "nothing"), "PATH": ""}, check=False, capture_output=True, text=True,
-        )  # fmt: skip
-
-    return call
+    (folder / "nothing").mkdir(exist_ok=True)
+    bare = {"HOME": str(folder / "nothing"), "PATH": "", "PYTHONPATH": SOURCES}
+    kept = {name: value for name, value in os.environ.items() if name in {"SYSTEMROOT", "TMPDIR"}}
+    command = [sys.executable, "-m", "cxmodel", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=kept | bare, check=False, capture_output=True, text=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.cli.conftest import Run
 
 ESTIMATE = {"value", "low", "high", "level", "n", "n_eff", "unit", "direction", "range", "method", "flags", "reason"}
@@ -97,7 +96,8 @@ def test_measure_without_groups_is_one_row(run: Run) -> None:
 
 def test_measure_answers_by_touchpoint(run: Run) -> None:
     found = answer(
-        run, "measure", "csat", "events.csv", "--responses", "survey.csv", "--score", "happy", "--by", "touchpoint", "--min-n", 1
+        run, "measure", "csat", "events.csv", "--responses", "survey.csv", "--score", "happy", "--min-n", 1,
+        "--by", "touchpoint",
     )  # fmt: skip
     values = {row["group"]["touchpoint"]: (row["value"], row["n"]) for row in found["results"]}
     assert values == {"pay": (1.0, 2), "shop": (0.0, 1), "ad": (0.0, 1)}

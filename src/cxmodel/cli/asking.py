@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,6 +28,19 @@ from cxmodel.cli.talk import Format, deliver
 if TYPE_CHECKING:
     from cxmodel.analysis.funnels import FunnelTable
     from cxmodel.analysis.paths import TopPaths
+
+_MEASURING: Final = """Measure nps, csat, ces1, ces2, mean_score, conversion_rate, length, duration, markov_credit…
+
+'cxmodel plugins' lists all metrics.
+
+\b
+Events and answers:
+  cxmodel measure csat events.csv --responses survey.csv --score rating --by touchpoint
+A survey alone:
+  cxmodel measure nps survey.csv --score answer --weight weight --code 11=
+Events alone:
+  cxmodel measure conversion_rate events.csv --goal purchase=payment_done --by channel
+"""
 
 
 @click.command(short_help="The journey graph: touchpoints and transitions.")
@@ -145,7 +158,7 @@ def _funnel_text(result: FunnelTable) -> str:
     return "\n".join([f"{result.journeys:,} journeys", "", table(head, rows, right=(1, 4))])
 
 
-@click.command(short_help="Any metric, of everything or by touchpoint, channel, attribute…")
+@click.command(help=_MEASURING, short_help="Any metric, of everything or by touchpoint, channel, attribute…")
 @click.argument("metric")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @event_options
@@ -174,17 +187,8 @@ def _funnel_text(result: FunnelTable) -> str:
 @click.option("--seed", type=int, default=0, help="Seed of the replicates.")
 @format_option
 @out_option
-def measure(metric: str, files: Sequence[str], format_: Format | None, out: Path | None, **asked: Any) -> None:  # noqa: ANN401
-    r"""Measure nps, csat, ces1, ces2, mean_score, conversion_rate, length, duration, markov_credit and more.
-
-    \b
-    'cxmodel plugins' lists all of them. With events and answers:
-      cxmodel measure csat events.csv --responses survey.csv --score rating --by touchpoint
-    A survey alone (FILE is the survey, or --responses is):
-      cxmodel measure nps survey.csv --score answer --weight weight --code 11=
-    Events alone:
-      cxmodel measure conversion_rate events.csv --goal purchase=payment_done --by channel
-    """
+def measure(metric: str, files: Sequence[str], format_: Format | None, out: Path | None, **asked: Any) -> None:
+    """Measure a metric by its name and say what came out."""
     from cxmodel.cli.measuring import Asked, measured_result
 
     found = measured_result(metric, files, Asked(**asked))

@@ -118,7 +118,7 @@ def _check_sense(metric: str, known: Sequence[str], files: Sequence[str], asked:
         raise InvalidValueError(f"{metric} is measured on answers, and none were named", hint=_WHERE_ANSWERS)
 
 
-def _measurable(metric: str, files: Sequence[str], asked: Asked) -> Any:  # noqa: ANN401 (journeys or a survey)
+def _measurable(metric: str, files: Sequence[str], asked: Asked) -> Any:
     columns = [text.partition(":")[2] for text in asked.by if text.startswith(("attribute:", "bins:"))]
     columns = [name.partition(":")[0] for name in columns]
     answers, default = asked.answers, _SCALES.get(metric)

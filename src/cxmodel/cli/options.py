@@ -135,7 +135,7 @@ def _stacked(options: Sequence[Callable[[F], F]], packed: str, into: type[Any]) 
 
     def decorate(command: F) -> F:
         @wraps(command)
-        def packing(*args: Any, **given: Any) -> Any:  # noqa: ANN401 (a command's options)
+        def packing(*args: Any, **given: Any) -> Any:
             value = into(**{name: given.pop(name) for name in names})
             return command(*args, **{packed: value}, **given)
 

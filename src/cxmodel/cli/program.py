@@ -21,6 +21,19 @@ BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
 
 
+_HELP: Final = """Customer journeys as graphs of touchpoints: what customers did, what they said, and what came of it.
+
+\b
+Start here:
+  cxmodel demo                              a worked example; pictures and tables go to out/
+  cxmodel check events.csv                  what is in a file, and what could not be read
+  cxmodel graph events.csv --out graph.svg  the journey graph as a picture
+  cxmodel measure nps events.csv --responses survey.csv --score answer --by touchpoint
+
+Data go to stdout, talk goes to stderr. Exit codes: 0 an answer, 1 no value to give, 2 bad input.
+"""
+
+
 class Program(click.Group):
     """A group of commands whose failures are one clear message and an exit code, never a traceback."""
 
@@ -69,21 +82,13 @@ def _words(error: Exception) -> str:
     )
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Program, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, message="cxmodel %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def program(debug: bool) -> None:
-    r"""Customer journeys as graphs of touchpoints: what customers did, what they said, and what came of it.
-
-    \b
-    Start here:
-      cxmodel demo                                   a worked example; pictures and tables go to out/
-      cxmodel check events.csv                       what is in a file, and what could not be read
-      cxmodel graph events.csv --out graph.svg       the journey graph as a picture
-      cxmodel measure nps events.csv --responses survey.csv --score answer --by touchpoint
-
-    Data go to stdout, talk goes to stderr. Exit codes: 0 an answer, 1 no value to give, 2 bad input.
-    """
+    """Run a command."""
 
 
 for _command in (demo, check, graph, paths, funnel, measure, plugins):

@@ -149,7 +149,7 @@ def attributes_from(text: str) -> tuple[str, str, tuple[str, ...]]:
     parts = text.split(":")
     for cut in range(len(parts), 0, -1):
         path, rest = ":".join(parts[:cut]), parts[cut:]
-        if not (Path(path).exists() or glob.glob(path)):  # noqa: PTH207 (whole patterns, as the library reads them)
+        if not (Path(path).exists() or glob.glob(path)):
             continue
         if not rest or not rest[0] or len(rest) > 2:
             hint = f"Write --attributes-from {path}:order_id or {path}:order_id:late,state"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +46,7 @@ def _museum_scores(study: Study, journeys: Journeys, folder: Folder) -> list[str
     graph = journeys.graph()
     folder.keep(graph, "graph.svg", "graph.png", "graph.json")
     nps = journeys.measure(Nps())
+    folder.keep_measured(journeys.measure(Nps(), by="touchpoint"), "nps", "nps_by_touchpoint.json")
     ces, csat = journeys.measure(Ces2(), Csat(), by="touchpoint")
     folder.keep_measured(nps, "nps", "nps.json")
     folder.keep_measured(ces, "ces2", "ces2_by_touchpoint.json")
@@ -83,20 +83,20 @@ def _museum_goal(study: Study, journeys: Journeys, folder: Folder) -> list[str]:
     markov = credit["markov_credit"]
     likely = max(personas, key=lambda name: personas[name].value or 0.0)
     return [
-        f"• Do they become members?  {rate:.1%}; most often the persona {likely}: {personas[likely]:.1%}",
+        f"• Do they become members?  {rate:.1%}",
+        f"    most often the persona {likely}: {personas[likely]:.1%}",
         *_steps(funnel),
-        f"    Of {markov.conversions} memberships, Markov's model credits "
-        + ", ".join(_brief(markov, name) for name in _CHOICES),
+        f"    Of {markov.conversions} memberships, Markov's model credits:",
+        *(f"      {name:<18} {_brief(markov[name])}" for name in _CHOICES),
         f"    Careful: {passing['Café']:.0%} of café guests join, {passing['Audio guide']:.0%} of audio guide users.",
         "    Yet in this made-up museum the café does nothing and the guide helps: families use the café, and",
         "    families join anyway. Credit and plain comparison describe; they do not say what caused it.",
     ]
 
 
-def _brief(table: Mapping[str, Estimate], name: str) -> str:
-    each = table[name]
+def _brief(each: Estimate) -> str:
     ends = f" [{each.interval.low:.0f}, {each.interval.high:.0f}]" if each.interval else ""
-    return f"{each.require():.0f}{ends} to “{name}”"
+    return f"{each.require():.0f}{ends}"
 
 
 def _points(difference: Estimate) -> str:

@@ -18,7 +18,7 @@ class Failure(click.ClickException):
 
     exit_code = 2
 
-    def show(self, file: Any = None) -> None:  # noqa: ANN401 (click's own signature)
+    def show(self, file: Any = None) -> None:
         """The message, on stderr."""
         first, *hints = self.format_message().splitlines() or [""]
         say("Error: " + first)
