@@ -70,6 +70,10 @@ BAD = {
         ("measure", "csat", "survey.csv", "--score", "likely", "--score", "happy"),
         ["several questions fit", "--question NAME"],
     ),
+    "about what is not there": (
+        ("measure", "csat", "events.csv", "--responses", "survey.csv", "--score", "happy", "--about", "payy"),
+        ["'payy' is neither a column of survey.csv nor a touchpoint", "Did you mean 'pay'?"],
+    ),
     "code that says nothing": (("measure", "nps", "survey.csv", "--score", "likely", "--code", "11"), ["Write 11="]),
     "score not guessed": (
         ("measure", "nps", "--responses", "survey.csv"),

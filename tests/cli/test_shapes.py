@@ -103,6 +103,28 @@ def test_measure_answers_by_touchpoint(run: Run) -> None:
     assert values == {"pay": (1.0, 2), "shop": (0.0, 1), "ad": (0.0, 1)}
 
 
+def test_answers_about_one_touchpoint(run: Run) -> None:
+    survey = ("--responses", "survey.csv", "--score", "happy", "--min-n", 1)
+    found = answer(run, "measure", "csat", "events.csv", *survey, "--about", "pay", "--by", "touchpoint")
+    assert [(row["group"], row["n"]) for row in found["results"]] == [({"touchpoint": "pay"}, 2)]
+    assert found["unassigned"]["n"] == 2
+    late = answer(run, "measure", "csat", "events.csv", *survey, "--within", "20min", "--by", "touchpoint", code=1)
+    assert (late["results"], late["unassigned"]["n"]) == ([], 4)
+
+
+def test_answers_meet_customers_where_there_are_no_journeys(run: Run) -> None:
+    survey = ("--responses", "survey.csv", "--score", "happy", "--min-n", 1, "--journey", "-")
+    assert answer(run, "measure", "csat", "events.csv", *survey)["results"][0]["n"] == 4
+
+
+def test_graph_paths_and_funnel_are_metrics_too(run: Run) -> None:
+    assert answer(run, "measure", "graph", "events.csv") == answer(run, "graph", "events.csv")
+    steps = ("--step", "ad", "--step", "pay", "--within", "PT2H")
+    assert answer(run, "measure", "funnel", "events.csv", *steps) == answer(run, "funnel", "events.csv", *steps)
+    for name, more in (("graph", ()), ("paths", ()), ("funnel", steps)):
+        assert run("measure", name, "events.csv", *more).stdout == run(name, "events.csv", *more).stdout
+
+
 def test_measure_by_two_groupings(run: Run) -> None:
     found = answer(run, "measure", "length", "events.csv", "--by", "attribute:plan", "--by", "month")
     values = {(row["group"]["plan"], row["group"]["month"]): row["n"] for row in found["results"]}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -22,12 +21,8 @@ from cxmodel.cli.options import (
     level_option,
     out_option,
 )
-from cxmodel.cli.tables import lasting, share, table
 from cxmodel.cli.talk import Format, deliver
-
-if TYPE_CHECKING:
-    from cxmodel.analysis.funnels import FunnelTable
-    from cxmodel.analysis.paths import TopPaths
+from cxmodel.cli.wording import funnel_text, graph_text, paths_text
 
 _MEASURING: Final = """Measure nps, csat, ces1, ces2, mean_score, conversion_rate, length, duration, markov_credit…
 
@@ -63,30 +58,7 @@ def graph(
 
     result = read_journeys(files, events).graph(max_edges=max_edges)
     made = document(result)
-    deliver(result, _graph_text(made), made, format_=format_, out=out)
-
-
-def _graph_text(graph: Mapping[str, Any]) -> str:
-    nodes: list[Mapping[str, Any]] = sorted(graph["nodes"], key=itemgetter("id"))
-    edges: list[Mapping[str, Any]] = sorted(graph["edges"], key=itemgetter("source", "target"))
-    nodes.sort(key=itemgetter("count"), reverse=True)
-    edges.sort(key=itemgetter("count"), reverse=True)
-    places = [[node["id"], *(f"{node[name]:,}" for name in ("count", "starts", "ends"))] for node in nodes]
-    steps = [
-        [edge["source"], edge["target"], f"{edge['count']:,}", share(edge["share"]), lasting(edge["wait_median_s"])]
-        for edge in edges
-    ]
-    lines = [
-        f"{graph['journeys']:,} journeys, {graph['events']:,} events",
-        "",
-        table(["touchpoint", "events", "starts", "ends"], places, right=(1, 2, 3)),
-        "",
-        table(["from", "to", "count", "share of from", "median wait"], steps, right=(2, 3, 4)),
-    ]
-    if "other" in graph:
-        other = graph["other"]
-        lines.append(f"{other['transitions']:,} rarer transitions are left out ({other['count']:,} times).")
-    return "\n".join(lines)
+    deliver(result, graph_text(made), made, format_=format_, out=out)
 
 
 @click.command(short_help="The most frequent paths, and how many take another.")
@@ -101,15 +73,7 @@ def paths(files: Sequence[str], events: EventOptions, top: int, format_: Format 
     from cxmodel.exporters.json import document
 
     result = read_journeys(files, events).paths().top(top)
-    deliver(result, _paths_text(result), document(result), format_=format_, out=out)
-
-
-def _paths_text(top: TopPaths) -> str:
-    rows = [[f"{path.count:,}", share(path.share), " → ".join(path.touchpoints)] for path in top]
-    if top.other.paths:
-        rows.append([f"{top.other.count:,}", share(top.other.share), f"({top.other.paths:,} other paths)"])
-    head = f"{top.journeys:,} journeys on {top.distinct:,} distinct paths"
-    return "\n".join([head, "", table(["journeys", "share", "path"], rows, right=(0, 1))])
+    deliver(result, paths_text(result), document(result), format_=format_, out=out)
 
 
 @click.command(short_help="How many journeys pass given steps in order.")
@@ -146,16 +110,7 @@ def funnel(
     asked = [known.get(name) or goal_of(name, journeys.facts) for name in steps]
     asked += [goal for name, goal in known.items() if name not in steps]
     result = journeys.funnel(asked, within=within)
-    deliver(result, _funnel_text(result), document(result), format_=format_, out=out)
-
-
-def _funnel_text(result: FunnelTable) -> str:
-    rows: list[list[str]] = []
-    for step in result.steps:
-        shares = [f"{each:.1%}" if each.value is not None else "–" for each in (step.of_first, step.of_previous)]
-        rows.append([step.touchpoint, f"{step.reached:,}", *shares, lasting(step.wait_median_s)])
-    head = ["step", "journeys", "of first", "of the step before", "median wait"]
-    return "\n".join([f"{result.journeys:,} journeys", "", table(head, rows, right=(1, 4))])
+    deliver(result, funnel_text(result), document(result), format_=format_, out=out)
 
 
 @click.command(help=_MEASURING, short_help="Any metric, of everything or by touchpoint, channel, attribute…")

@@ -13,6 +13,7 @@ from cxmodel.cli.options import AnswerOptions, EventOptions
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import say
+from cxmodel.cli.wording import in_words
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Scale
@@ -88,7 +89,7 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         raise NotMeasurableError(str(error), hint="On the command line: --question NAME, or --by question") from None
     document = _document(result, metric)
     rows = document.get("results")
-    text = measured(document) if rows is not None else str(result)
+    text = measured(document) if rows is not None else in_words(result, document)
     return Found(result=result, text=text, document=document, has_value=rows is None or _has_value(rows))
 
 
@@ -127,11 +128,10 @@ def _measurable(metric: str, files: Sequence[str], asked: Asked) -> Any:
         say("Reading the file as a survey on its own (events go first and answers into --responses).")
     if not files or not answers.responses:
         if survey:
-            return read_answers(survey, answers, asked.events, default=default, attributes=columns, alone=True)
+            return read_answers(survey, answers, asked.events, default=default, attributes=columns)
         return read_journeys(files, asked.events, by=columns)
     journeys = read_journeys(files, asked.events, by=columns)
-    by_journey = journeys.population.vocabulary.journeys is not None
-    responses = read_answers(survey, answers, asked.events, default=default, alone=False, by_journey=by_journey)
+    responses = read_answers(survey, answers, asked.events, default=default, journeys=journeys)
     in_metric = "within" in _options_of(metric)
     journeys = journeys.with_responses(responses, within=None if in_metric else asked.within)
     say(str(journeys.attached))

@@ -162,7 +162,7 @@ def attributes_from(text: str) -> tuple[str, str, tuple[str, ...]]:
 
 def read_answers(
     files: Sequence[str], options: AnswerOptions, events: EventOptions, *, default: Scale | None,
-    attributes: Sequence[str] = (), alone: bool, by_journey: bool = True,
+    attributes: Sequence[str] = (), journeys: Journeys | None = None,
 ) -> Responses:  # fmt: skip
     """The survey answers of a command.
 
@@ -172,25 +172,29 @@ def read_answers(
         events: Options that name columns; those that this file has too are meant in both.
         default: The scale that the metric needs, where none was named.
         attributes: Columns to group by, where the survey is measured on its own.
-        alone: Whether it is measured on its own: then it needs neither customer nor time.
-        by_journey: Whether the events have journey ids that answers can name.
+        journeys: The journeys that they will be attached to; without, they need neither customer nor time.
     """
     from cxmodel.responses import read_responses
 
     columns = columns_of(files[0])
     found = {role: _answer_column(role, getattr(events, role), columns) for role in ("customer", "journey", "time")}
-    if not by_journey:
+    if journeys is not None and journeys.population.vocabulary.journeys is None:
         found["journey"] = None
     about = options.about if options.about is not None else usual("about", columns)
     column = about if about in columns else None
-    if not alone and found["customer"] is None and found["journey"] is None:
+    if about is not None and column is None and journeys is not None and about not in journeys.facts.touchpoints:
+        message = f"{about!r} is neither a column of {Path(files[0]).name} nor a touchpoint"
+        raise UnknownNameError(f"{message}: {unknown('touchpoint', about, journeys.facts.touchpoints)}")
+    if journeys is not None and found["customer"] is None and found["journey"] is None:
         raise UnknownColumnError(
             f"{Path(files[0]).name}: cannot tell whose answers these are; there is {listed(columns)}",
             hint="Say which column: --customer COL or --journey COL, under the same name as in the events",
         )
     questions = _questions(options, columns, default, Path(files[0]).name)
     shown = {**found, "about": column, **{f"score ({q.scale})": name for name, q in questions.items()}}
-    say("Answers: " + ", ".join(f"{role} from {name!r}" for role, name in shown.items() if name is not None))
+    said = [f"{role} from {name!r}" for role, name in shown.items() if name is not None]
+    said += [f"all about {about!r}"] if about is not None and column is None else []
+    say("Answers: " + ", ".join(said))
     read = partial(
         read_responses, list(files), codes=dict(options.code), customer=found["customer"], journey=found["journey"],
         time=found["time"], touchpoint=column, about=None if column else about, weight=options.weight,
