@@ -52,10 +52,12 @@ def run(home: Path) -> Run:
     return lambda *arguments: CliRunner().invoke(program, [str(each) for each in arguments], prog_name="cxmodel")
 
 
-def in_shell(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def in_shell(folder: Path, *arguments: object, **more: str) -> Completed:
     """Run a command as a process of its own, with an empty home and no path to any other program."""
     (folder / "nothing").mkdir(exist_ok=True)
     bare = {"HOME": str(folder / "nothing"), "PATH": "", "PYTHONPATH": SOURCES}
     kept = {name: value for name, value in os.environ.items() if name in {"SYSTEMROOT", "TMPDIR"}}
     command = [sys.executable, "-m", "cxmodel", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=kept | bare, check=False, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=folder, env=kept | bare | more, check=False, capture_output=True, encoding="utf-8"
+    )

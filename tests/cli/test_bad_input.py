@@ -158,6 +158,15 @@ def test_a_process_of_its_own(home: Path) -> None:
     assert none.returncode == 1
 
 
+def test_a_terminal_without_arrows(home: Path) -> None:
+    text = (home / "events.csv").read_text(encoding="utf-8").replace("shop", "Café")
+    (home / "events.csv").write_text(text, encoding="utf-8")
+    done = in_shell(home, "paths", "events.csv", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "ad → Café → pay" in done.stdout
+    assert '"Café"' in in_shell(home, "graph", "events.csv", "--format", "json", PYTHONIOENCODING="ascii").stdout
+
+
 def test_a_reader_that_has_seen_enough(home: Path) -> None:
     rows = "".join(f"c{i},t{i},2026-01-01\n" for i in range(20_000))
     (home / "many.csv").write_text("customer,touchpoint,time\n" + rows, encoding="utf-8")

@@ -33,6 +33,13 @@ def test_check(run: Run, home: Path) -> None:
     assert found["names"] == ["ad", "pay", "shop"]
 
 
+def test_several_files_are_one_log(run: Run, home: Path) -> None:
+    (home / "more.csv").write_text("customer,touchpoint,time\ncat,pay,2026-02-01\n", encoding="utf-8")
+    found = answer(run, "check", "events.csv", "more.csv")
+    assert (found["rows"], found["customers"], found["journeys"]) == (9, 3, 3)
+    assert "--journey" not in run("check", "events.csv", "more.csv").stderr
+
+
 def test_graph(run: Run) -> None:
     found = answer(run, "graph", "events.csv")
     assert (found["schema"], found["journeys"], found["events"]) == ("cxmodel/graph/1", 4, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -89,6 +90,8 @@ def _words(error: Exception) -> str:
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def program(debug: bool) -> None:
     """Run a command."""
+    del debug  # read where a command fails
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its caches is no news for the user
 
 
 for _command in (demo, check, graph, paths, funnel, measure, plugins):

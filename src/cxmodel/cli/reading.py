@@ -55,6 +55,12 @@ def usual(role: str, columns: Sequence[str]) -> str | None:
     return next((folded[name] for name in USUAL[role] if name in folded), None)
 
 
+def shared_columns(files: Sequence[str]) -> list[str]:
+    """The columns that all files have, in the order of the first."""
+    first, *others = [columns_of(file) for file in files]
+    return [name for name in first if all(name in columns for columns in others)]
+
+
 def read_journeys(
     files: Sequence[str], options: EventOptions, *, by: Sequence[str] = (), quiet: bool = False
 ) -> Journeys:  # fmt: skip
@@ -68,7 +74,7 @@ def read_journeys(
     """
     from cxmodel.journeys import read_events
 
-    columns = columns_of(files[0])
+    columns = shared_columns(files)
     roles = _roles(options, columns, files)
     wanted = dict.fromkeys((*options.attribute, *(name for name in by if name in columns)))
     journeys = read_events(
@@ -176,7 +182,7 @@ def read_answers(
     """
     from cxmodel.responses import read_responses
 
-    columns = columns_of(files[0])
+    columns = shared_columns(files)
     found = {role: _answer_column(role, getattr(events, role), columns) for role in ("customer", "journey", "time")}
     if journeys is not None and journeys.population.vocabulary.journeys is None:
         found["journey"] = None
