@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from attrs import field, frozen
 
-from cxmodel.cli.talk import as_json, say
+from cxmodel.cli.talk import as_json, document_of, say
 from cxmodel.errors import CxmodelError
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ class Folder:
 
     def keep_measured(self, result: object, metric: str, name: str) -> None:
         """Keep a measurement as JSON."""
-        from cxmodel.exporters.json import measure_document
-
         path = self.path / name
-        path.write_text(as_json(measure_document(result, metric)) + "\n", encoding="utf-8")
+        path.write_text(as_json(document_of(result, metric)) + "\n", encoding="utf-8")
         self.written.append(path)
 
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from cxmodel.cli.options import AnswerOptions, EventOptions
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
-from cxmodel.cli.talk import say
+from cxmodel.cli.talk import document_of, say
 from cxmodel.cli.wording import in_words
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.readings import Facts
@@ -87,7 +87,7 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         if "several questions" not in str(error):
             raise
         raise NotMeasurableError(str(error), hint="On the command line: --question NAME, or --by question") from None
-    document = _document(result, metric)
+    document = document_of(result, metric)
     rows = document.get("results")
     text = measured(document) if rows is not None else in_words(result, document)
     return Found(result=result, text=text, document=document, has_value=rows is None or _has_value(rows))
@@ -207,14 +207,3 @@ def grouping(text: str, tz: str | None) -> str | By[Any]:
         hint = f"A column of your own is grouped by with --by attribute:{text}"
         raise UnknownNameError(unknown("grouping", text, [*names, *_CLOCK]), hint=hint) from None
     return named if named is not None else text
-
-
-def _document(result: object, metric: str) -> dict[str, Any]:
-    from cxmodel.exporters.json import document, measure_document
-
-    made = measure_document(result, metric)
-    rows = made["results"]
-    if len(rows) == 1 and "result" in rows[0] and not rows[0]["group"]:
-        whole = document(result)
-        return whole if whole["schema"] != made["schema"] else made
-    return made

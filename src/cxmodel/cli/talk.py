@@ -31,6 +31,18 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def document_of(result: object, metric: str) -> dict[str, Any]:
+    """The JSON document of whatever a metric gave."""
+    from cxmodel.exporters.json import document, measure_document
+
+    made = measure_document(result, metric)
+    rows = made["results"]
+    if len(rows) == 1 and "result" in rows[0] and not rows[0]["group"]:
+        whole = document(result)
+        return whole if whole["schema"] != made["schema"] else made
+    return made
+
+
 def as_json(document: object) -> str:
     """A document as the text that stdout and files get."""
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
