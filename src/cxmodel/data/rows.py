@@ -123,10 +123,12 @@ class _Tally:
 
     @staticmethod
     def count(
-        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]
-    ) -> None:
+        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, table: Table,
+        texts: Sequence[str | None],
+    ) -> None:  # fmt: skip
         if rows.size:
-            examples = tuple(Example(name, start + int(row) + 1, text) for row, text in zip(rows, texts, strict=False))
+            shown = zip(rows, texts, strict=False)
+            examples = tuple(Example(table.name, table.row(start + int(row) + 1), text) for row, text in shown)
             into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
 
 
@@ -278,10 +280,10 @@ def _scan(
         length = _length(groups[0][0])
         keep: Bools | None = None
         for plan, group in zip(plans, groups, strict=True):
-            _count_odd(plan, group, start, table.name, tally)
+            _count_odd(plan, group, start, table, tally)
             if plan.field.required and group[0].missing is not None and group[0].missing.any():
                 lost = group[0].missing if keep is None else group[0].missing & keep
-                _count_rejected(plan, group, lost, start, table.name, tally)
+                _count_rejected(plan, group, lost, start, table, tally)
                 keep = ~lost if keep is None else keep & ~lost
         kept = length if keep is None else int(np.count_nonzero(keep))
         for plan, group in zip(plans, groups, strict=True):
@@ -325,7 +327,7 @@ def _store(plan: _Plan, group: Sequence[Column], keep: Bools | None, out: NDArra
         out[missing] = np.nan if plan.as_number else np.iinfo(out.dtype).min
 
 
-def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, name: str, tally: _Tally) -> None:
+def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, table: Table, tally: _Tally) -> None:
     fault = group[-1] if len(group) > 1 and group[-1].texts is not None else None
     bad = lost if fault is None or fault.missing is None else lost & ~fault.missing
     if fault is None:
@@ -337,12 +339,12 @@ def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: in
         [fault.texts[int(row)] for row in rows[:MOST_EXAMPLES]] if fault is not None and fault.texts is not None else []
     )
     what = "time that cannot be read" if plan.field.kind == "time" else f"{plan.field.role} that cannot be read"
-    tally.count(tally.rejected, what, rows, start, name, texts)
+    tally.count(tally.rejected, what, rows, start, table, texts)
     empty = np.flatnonzero(lost & ~bad)
-    tally.count(tally.rejected, f"no {plan.field.role}", empty, start, name, [None] * MOST_EXAMPLES)
+    tally.count(tally.rejected, f"no {plan.field.role}", empty, start, table, [None] * MOST_EXAMPLES)
 
 
-def _count_odd(plan: _Plan, group: Sequence[Column], start: int, name: str, tally: _Tally) -> None:
+def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, tally: _Tally) -> None:
     fault = group[-1]
     if plan.field.required or len(group) == 1 or fault.texts is None:
         return
@@ -353,7 +355,7 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, name: str, tall
         f"{plan.field.column!r} is not a {plan.field.kind}, read as missing",
         rows,
         start,
-        name,
+        table,
         texts,
     )
 

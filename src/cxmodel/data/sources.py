@@ -60,12 +60,22 @@ class Table:
         sql: What to write behind FROM.
         columns: Column → type, in the engine's words.
         faults: Rows that could not even be split into columns.
+        lost: Where these stood, ascending, counted from 1.
     """
 
     name: str
     sql: str
     columns: Mapping[str, str]
     faults: Mapping[str, Count] = field(factory=dict)
+    lost: Sequence[int] = ()
+
+    def row(self, place: int) -> int:
+        """The row in the file of what stands at ``place`` among the rows that could be split."""
+        for lost in self.lost:
+            if lost > place:
+                break
+            place += 1
+        return place
 
 
 def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
@@ -171,6 +181,8 @@ def _describe(connection: DuckDBPyConnection, sql: str, name: str) -> dict[str, 
 
 def _unreadable(name: str, error: Exception) -> UnreadableSourceError:
     first = str(error).splitlines()[0].split(": ", 1)[-1]
+    if isinstance(error, OSError) and error.strerror:
+        first = error.strerror.lower()
     return UnreadableSourceError(f"{name} cannot be read: {first}")
 
 
@@ -274,10 +286,11 @@ def _csv(connection: DuckDBPyConnection, path: str, name: str, wanted: list[str]
         connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
     except duckdb.Error as error:
         raise _unreadable(name, error) from None
-    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=_csv_faults(connection, name))
+    faults, lost = _csv_faults(connection, name)
+    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=faults, lost=lost)
 
 
-def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
+def _csv_faults(connection: DuckDBPyConnection, name: str) -> tuple[dict[str, Count], list[int]]:
     words = {
         "MISSING COLUMNS": "too few columns",
         "TOO MANY COLUMNS": "too many columns",
@@ -292,14 +305,16 @@ def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
         seen = faults.get(reason, Count(0))
         more = (Example(name, int(line) - 1, text),) if len(seen.examples) < MOST_EXAMPLES else ()
         faults[reason] = Count(seen.count + 1, (*seen.examples, *more))
-    return faults
+    return faults, sorted({int(line) - 1 for _, line, _ in found})
 
 
 def _header(path: str, name: str) -> tuple[list[str], str]:
     """The column names and the delimiter of a CSV file, from its first line."""
     try:
         line = _first_line(path)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UnreadableSourceError(f"{name} is no text in UTF-8", hint="Save it as CSV in UTF-8") from None
+    except (OSError, EOFError) as error:
         raise _unreadable(name, error) from None
     if not line.strip():
         raise NoRowsError(f"{name} is empty: it has no header line")
@@ -341,3 +356,27 @@ def _first_line_zst(path: str) -> bytes:
     finally:
         connection.close()
     return str(rows[0][0]).encode() if rows else b""
+
+
+def columns_of(source: str) -> list[str]:
+    """The names of the columns of a file, or of the first that a glob matches.
+
+    Raises:
+        SourceNotFoundError: No such file.
+        UnreadableSourceError: Not a table.
+    """
+    path = _matching(source)[0]
+    name, lower = Path(path).name, path.lower()
+    if lower.endswith(_CSV):
+        return _header(path, name)[0]
+    reader = "read_parquet" if lower.endswith(_PARQUET) else "read_json_auto"
+    if not lower.endswith((*_PARQUET, *_JSON)):
+        raise UnreadableSourceError(
+            f"{name}: cannot tell the format from the ending",
+            hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}",
+        )
+    connection = connect()
+    try:
+        return list(_describe(connection, f"{reader}({literal(_plain(path))})", name))
+    finally:
+        connection.close()
