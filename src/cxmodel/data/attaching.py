@@ -255,7 +255,7 @@ def _scopes(
         order = np.argsort(mine, kind="stable")
         first = np.searchsorted(mine, theirs, "left", sorter=order)
         last = np.searchsorted(mine, theirs, "right", sorter=order)
-        hit = named & (last > first)
+        hit = named & (last > first) & (wanted.has_customer | (rows.customer is None))
         if rows.customer is not None:
             missed = named & (low >= 0) & ~hit
             reasons[missed] = _NO_JOURNEY
