@@ -91,8 +91,19 @@ def _event_rows(rows: Rows) -> EventRows:
         customer=arrays["customer"], touchpoint=touchpoint, time=arrays["time"], journey=arrays.get("journey"),
         until=arrays.get("until"), value=arrays.get("value"),
         columns={role[1:]: array for role, array in arrays.items() if role.startswith("=")},
-        order=[array for role, array in sorted(arrays.items()) if role.startswith("<")],
+        order=[_rank(array, rows.labels.get(role)) for role, array in arrays.items() if role.startswith("<")],
     )  # fmt: skip
+
+
+def _rank(array: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
+    """What to sort by: texts that are all numbers sort as numbers, as they would from a source with types."""
+    if labels is None:
+        return array
+    try:
+        numbers = np.array([float(text) for text in labels.names[1:]])
+    except ValueError:
+        return array
+    return np.concatenate([[-np.inf], numbers])[array]  # type: ignore[no-any-return]
 
 
 def _touchpoint_facts(

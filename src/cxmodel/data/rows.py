@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
+# of 9, 10, 13 or 16 digits: seconds, milliseconds and microseconds of our time, never 20260131 or 20260131235959
+_EPOCH_TEXT: Final = re.compile(r"-?(\d{9,10}|\d{13}|\d{16})(\.\d+)?")
 
 
 @frozen(eq=False, kw_only=True)
@@ -262,7 +265,7 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
     if plan.field.kind == "time":
         value = time_of(column, type_, plan.unit)
         faults = [] if type_.startswith("TIMESTAMP") or type_ == "DATE" else [fault_of(column, value, type_)]
-        return [value, names_zone(column, type_), *faults]
+        return [value, names_zone(column, type_, plan.unit), *faults]
     return [hash_of(text_of(column, type_), plan.salt)]
 
 
@@ -382,23 +385,38 @@ def _to_instants(
 def _epoch_unit(
     connection: DuckDBPyConnection, tables: Sequence[Table], each: Field, types: Sequence[str]
 ) -> int | None:
-    if not any(is_number(type_) for type_ in types):
+    """How many µs a number since 1970 is worth; None where the column holds written times."""
+    column = quoted(each.column)
+    told = {_since_1970(connection, table, column, type_) for table, type_ in zip(tables, types, strict=True)} - {None}
+    if True not in told:
         return None
-    if not all(is_number(type_) for type_ in types):
+    if False in told:
         raise InvalidValueError(f"{each.column!r} is a number in one file and a time in another")
+    number = f"TRY_CAST({column} AS DOUBLE)"
     highest = [
-        connection.execute(f"SELECT max(abs({quoted(each.column)})) FROM {t.sql}").fetchall()[0][0] for t in tables
+        connection.execute(f"SELECT max(abs({number})) FILTER (WHERE isfinite({number})) FROM {t.sql}").fetchall()[0][0]
+        for t in tables
     ]
     size = max((float(value) for value in highest if value is not None), default=0.0)
     for limit, unit, _ in _EPOCH_UNITS:
         if size < limit:
             return unit
     raise InvalidValueError(
-        f"{each.column!r} holds whole numbers up to {size:.3g}: no seconds, milliseconds or microseconds since 1970",
+        f"{each.column!r} holds numbers up to {size:.3g}: no seconds, milliseconds or microseconds since 1970",
         hint="Turn them into times first",
     )
 
 
+def _since_1970(connection: DuckDBPyConnection, table: Table, column: str, type_: str) -> bool | None:
+    """Whether a column counts from 1970; of texts the first one tells, and None says that there is none."""
+    if is_number(type_):
+        return True
+    if type_ != "VARCHAR":
+        return False
+    first = connection.execute(f"SELECT {column} FROM {table.sql} WHERE trim({column}) != '' LIMIT 1").fetchall()
+    return _EPOCH_TEXT.fullmatch(first[0][0].strip()) is not None if first else None
+
+
 def _epoch_note(plan: _Plan) -> str:
     words = next(name for _, unit, name in _EPOCH_UNITS if unit == plan.unit)
-    return f"{plan.field.column!r} holds whole numbers: read as {words} since 1970"
+    return f"{plan.field.column!r} holds numbers: read as {words} since 1970"

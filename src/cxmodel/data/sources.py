@@ -39,6 +39,7 @@ _JSON: Final = (
     ".ndjson.zst",
 )
 _PARQUET: Final = (".parquet", ".pq")
+_NUMBERS: Final = frozenset({"BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"})
 
 
 def quoted(name: str) -> str:
@@ -155,14 +156,21 @@ def _file(connection: DuckDBPyConnection, path: str, wanted: list[str]) -> Table
     if lower.endswith(_PARQUET):
         return _scanned(connection, f"read_parquet({literal(_plain(path))})", name, wanted)
     if lower.endswith(_JSON):
-        sql = f"read_json_auto({literal(_plain(path))}, sample_size=-1, maximum_object_size=67108864)"
-        return _copied(connection, sql, name, wanted)
+        return _json(connection, f"{literal(_plain(path))}, sample_size=-1, maximum_object_size=67108864", name, wanted)
     if lower.endswith(_CSV):
         return _csv(connection, path, name, wanted)
     raise UnreadableSourceError(
         f"{name}: cannot tell the format from the ending",
         hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}; or read it into a frame and hand that over",
     )
+
+
+def _json(connection: DuckDBPyConnection, scan: str, name: str, wanted: list[str]) -> Table:
+    """JSON knows texts and numbers: what the engine would guess to be dates, UUIDs or mixtures stays as written."""
+    types = _describe(connection, f"read_json_auto({scan})", name)
+    _check_columns(types, wanted, name)
+    kept = [f"{literal(each)}: {literal(types[each] if types[each] in _NUMBERS else 'VARCHAR')}" for each in wanted]
+    return _copied(connection, f"read_json({scan}, columns={{{', '.join(kept)}}})" if kept else f"read_json_auto({scan})", name, wanted)
 
 
 def _plain(path: str) -> str:
@@ -349,7 +357,7 @@ def _first_line_zst(path: str) -> bytes:
     try:
         rows = connection.execute(
             f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', "
-            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216) LIMIT 1"
+            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216, strict_mode=false) LIMIT 1"
         ).fetchall()
     except Exception as error:
         raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None
