@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cxmodel as cx
 from attrs import evolve
+
+import cxmodel as cx
 from cxmodel.data.events import Roles, _event_rows
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import group

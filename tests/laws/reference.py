@@ -326,7 +326,11 @@ def _place(
             return Placed(answer, why="no journey with this id")
     place = answer.get("touchpoint") or about
     if time is None:
-        return Placed(answer, mine[0]) if len(mine) == 1 else Placed(answer, why="no time, and the customer has several journeys")
+        return (
+            Placed(answer, mine[0])
+            if len(mine) == 1
+            else Placed(answer, why="no time, and the customer has several journeys")
+        )
     now = micros(time)
     # the latest event before the answer; of equal times the later journey, then the later event
     candidates = [

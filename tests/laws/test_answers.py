@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from cxmodel.testing import Row, journeys_of, logs, surveys
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import cxmodel as cx
 from tests.laws import reference
 from tests.laws.reading import in_blocks, read
+
+import cxmodel as cx
+from cxmodel.testing import Row, journeys_of, logs, surveys
 
 MINUTE = 60_000_000
 UNKNOWN = -(2**63)
@@ -147,7 +147,17 @@ def test_ids_that_are_numbers_and_ids_that_are_texts_are_reported_alike() -> Non
     columns = {"customer": [0, 1, 2], "journey": [5, 6, 6], "touchpoint": ["a"] * 3, "time": ["2026-01-01"] * 3}
     answers = [
         {"c": c, "j": j, "s": 9, "t": "2026-01-02"}
-        for c, j in (("0", "5"), ("zz", "5"), ("9", "5"), ("1", "7"), ("1", "x"), ("9", "7"), ("1", None), (None, "5"), ("1", "5"))
+        for c, j in (
+            ("0", "5"),
+            ("zz", "5"),
+            ("9", "5"),
+            ("1", "7"),
+            ("1", "x"),
+            ("9", "7"),
+            ("1", None),
+            (None, "5"),
+            ("1", "5"),
+        )
     ]
     texts = {name: [str(v) for v in values] for name, values in columns.items()}
     for roles in ({"customer": "c", "journey": "j"}, {"customer": "c"}, {"journey": "j"}):
@@ -197,7 +207,10 @@ def test_csat(scores: list[int], method: Any) -> None:
     assert 0 <= found.interval.low <= found.require() <= found.interval.high <= 1
 
 
-@given(st.lists(st.integers(0, 10), min_size=1, max_size=30), st.sampled_from(["score", "adjusted_wald", "wald", "goodman"]))
+@given(
+    st.lists(st.integers(0, 10), min_size=1, max_size=30),
+    st.sampled_from(["score", "adjusted_wald", "wald", "goodman"]),
+)
 def test_intervals_hold_the_value(scores: list[int], method: Any) -> None:
     asked = cx.read_responses([{"s": s} for s in scores], score="s", scale=cx.Scale.nps())
     found = asked.measure(cx.metrics.Nps(min_n=0, method=method))
@@ -206,7 +219,9 @@ def test_intervals_hold_the_value(scores: list[int], method: Any) -> None:
         return  # the one printed exception: a single answer
     assert found.interval.low - 1e-9 <= found.require() <= found.interval.high + 1e-9
     mirrored = cx.read_responses(
-        [{"s": {d: 10 for d in range(7)}.get(s, {7: 7, 8: 8}.get(s, 0))} for s in scores], score="s", scale=cx.Scale.nps()
+        [{"s": dict.fromkeys(range(7), 10).get(s, {7: 7, 8: 8}.get(s, 0))} for s in scores],
+        score="s",
+        scale=cx.Scale.nps(),
     ).measure(cx.metrics.Nps(min_n=0, method=method))
     assert mirrored.interval is not None
     assert (mirrored.value, mirrored.interval.low) == (
@@ -223,7 +238,9 @@ def test_scale_of_weights_does_not_matter(answers: list[Row], factor: float) -> 
         assert (b.value, b.n, b.n_eff) == (pytest.approx(a.value), a.n, pytest.approx(a.n_eff, rel=1e-6))
         assert (a.interval is None) == (b.interval is None)
         if a.interval is not None and b.interval is not None:
-            assert (b.interval.low, b.interval.high) == pytest.approx((a.interval.low, a.interval.high), rel=1e-6, abs=1e-6)
+            assert (b.interval.low, b.interval.high) == pytest.approx(
+                (a.interval.low, a.interval.high), rel=1e-6, abs=1e-6
+            )
 
 
 @few
@@ -261,6 +278,13 @@ def test_nothing_is_lost_between_groups(rows: list[Row], first: list[Row], secon
 
 def test_answers_about_a_touchpoint_of_several_journeys() -> None:
     journeys = journeys_of("anna/1: question 0, reply 4; anna/2: question 2, reply 9")
-    answer = {"customer": "anna", "journey": None, "touchpoint": "question", "score": 9, "time": "2026-01-01T00:05", "weight": 1}
+    answer = {
+        "customer": "anna",
+        "journey": None,
+        "touchpoint": "question",
+        "score": 9,
+        "time": "2026-01-01T00:05",
+        "weight": 1,
+    }
     found = journeys.with_responses(survey([answer]))
     assert [place[:3] for place in places(found)] == [("anna", 1, 0)]

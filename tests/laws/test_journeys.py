@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cxmodel.testing import HOSTILE, Row, logs
 from hypothesis import given
 from hypothesis import strategies as st
-
-import cxmodel as cx
 from tests.laws import reference
 from tests.laws.reading import counts_of, edges_of, in_blocks, paths_of, read, whole
+
+import cxmodel as cx
+from cxmodel.testing import HOSTILE, Row, logs
 
 MINUTE = 60_000_000
 START = reference.micros("2026-01-01T00:00:00+00:00")
@@ -51,7 +51,9 @@ def test_many_touchpoints(touchpoints: int) -> None:
 def test_split(rows: list[Row], gap: int, at_goal: bool) -> None:
     goal = str(rows[0]["touchpoint"])
     pieces = read(rows).split(gap=timedelta(minutes=gap), at=goal if at_goal else None)
-    assert whole(pieces) == plain(reference.split(reference.trips(rows), gap=gap * MINUTE, at={goal} if at_goal else ()))
+    assert whole(pieces) == plain(
+        reference.split(reference.trips(rows), gap=gap * MINUTE, at={goal} if at_goal else ())
+    )
 
 
 @given(logs(), gaps)
@@ -149,7 +151,11 @@ def test_no_row_is_lost(rows: list[Row], data: st.DataObject) -> None:
     reading = read(rows).reading
     assert reading.rows == len(rows)
     assert reading.kept + sum(each.count for each in reading.rejected.values()) == len(rows)
-    good = [r for r in rows if not any(str(r[k] or " ").strip() in ("", "no time") for k in ("customer", "touchpoint", "time"))]
+    good = [
+        r
+        for r in rows
+        if not any(str(r[k] or " ").strip() in ("", "no time") for k in ("customer", "touchpoint", "time"))
+    ]
     assert reading.kept == len(good) == read(rows).facts.events
     for each in reading.rejected.values():
         assert each.examples

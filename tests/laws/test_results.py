@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from cxmodel.testing import Row, journeys_of, logs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import cxmodel as cx
 from tests.laws import reference
 from tests.laws.reading import counts_of, credit_of, edges_of, in_blocks, paths_of, read
+
+import cxmodel as cx
+from cxmodel.testing import Row, journeys_of, logs
 
 MINUTE = 60_000_000
 MODELS = ("first_credit", "last_credit", "linear_credit", "shapley_credit", "markov_credit")
@@ -49,7 +49,9 @@ def test_flow_is_kept(rows: list[Row]) -> None:
         arriving = sum(count for _, _, count in graph.in_edges(name, data="count"))
         leaving = sum(count for _, _, count in graph.out_edges(name, data="count"))
         assert arriving + data["starts"] == leaving + data["ends"] == data["count"]
-        assert sum(share for _, _, share in graph.out_edges(name, data="share")) + data["leave_share"] == pytest.approx(1)
+        assert sum(share for _, _, share in graph.out_edges(name, data="share")) + data["leave_share"] == pytest.approx(
+            1
+        )
 
 
 def test_waits_of_centuries_do_not_overflow() -> None:
@@ -79,7 +81,11 @@ def test_paths(rows: list[Row], n: int) -> None:
     assert table.count_of(trips[0].path) == expected[trips[0].path]
 
 
-@given(logs(touchpoints=3), st.lists(st.sampled_from(["p000", "p001", "p002"]), min_size=2, max_size=4), st.none() | st.integers(1, 30))
+@given(
+    logs(touchpoints=3),
+    st.lists(st.sampled_from(["p000", "p001", "p002"]), min_size=2, max_size=4),
+    st.none() | st.integers(1, 30),
+)
 def test_funnel(rows: list[Row], steps: list[str], within: int | None) -> None:
     journeys, trips = read(rows), reference.trips(rows)
     if not set(steps) <= set(journeys.facts.touchpoints):
@@ -164,7 +170,9 @@ def test_logs_of_other_customers_add_up(first: list[Row], second: list[Row]) -> 
     counts = [counts_of(part) for part in parts]
     for kind in ("nodes", "edges"):
         keys = {key for each in counts for key in each[kind]}
-        added = {key: np.sum([each[kind][key] for each in counts if key in each[kind]], axis=0).tolist() for key in keys}
+        added = {
+            key: np.sum([each[kind][key] for each in counts if key in each[kind]], axis=0).tolist() for key in keys
+        }
         assert {key: np.asarray(value).tolist() for key, value in counts_of(whole)[kind].items()} == added
     assert counts_of(whole)["totals"] == tuple(np.sum([each["totals"] for each in counts], axis=0))
     paths = [paths_of(part) for part in parts]
@@ -224,7 +232,8 @@ def close(a: object, b: object) -> bool:
     return len(x) == len(y) and all(
         left.keys() == right.keys()
         and all(
-            left[k] == right[k] or (isinstance(left[k], float) and left[k] == pytest.approx(right[k], rel=1e-9, abs=1e-9))
+            left[k] == right[k]
+            or (isinstance(left[k], float) and left[k] == pytest.approx(right[k], rel=1e-9, abs=1e-9))
             for k in left
         )
         for left, right in zip(x, y, strict=True)

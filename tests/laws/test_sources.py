@@ -16,13 +16,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from cxmodel.testing import HOSTILE, Row
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
+from tests.laws.reading import counts_of, edges_of, paths_of, read, whole
 
 import cxmodel as cx
-from tests.laws.reading import counts_of, edges_of, paths_of, read, whole
+from cxmodel.testing import HOSTILE, Row
 
 COLUMNS = ("customer", "journey", "touchpoint", "time", "channel", "amount", "turn")
 NAMES = [text for text in HOSTILE if text and "\r" not in text]
@@ -113,22 +113,36 @@ def test_columns_with_types_of_their_own(tmp_path: Path) -> None:
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     frame["touchpoint"] = frame["touchpoint"].astype("category")
-    polars = pl.DataFrame(rows).with_columns(pl.col("touchpoint").cast(pl.Categorical), pl.col("customer").cast(pl.UInt8))
+    polars = pl.DataFrame(rows).with_columns(
+        pl.col("touchpoint").cast(pl.Categorical), pl.col("customer").cast(pl.UInt8)
+    )
     polars.write_parquet(tmp_path / "typed.parquet")
-    texts = [{name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in row.items()} for row in rows]
+    texts = [
+        {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in row.items()}
+        for row in rows
+    ]
     for row in texts:
         row["journey"] = row["journey"].removesuffix(".0")
     pl.DataFrame(texts).write_csv(tmp_path / "typed.csv")
     pl.DataFrame(texts).write_ndjson(tmp_path / "typed.jsonl")
     seen = [
         whole(read(source, journey="journey", order=["turn"]))
-        for source in (rows, frame, polars, polars.lazy().collect().to_arrow(), texts, *map(str, sorted(tmp_path.iterdir())))
+        for source in (
+            rows,
+            frame,
+            polars,
+            polars.lazy().collect().to_arrow(),
+            texts,
+            *map(str, sorted(tmp_path.iterdir())),
+        )
     ]
     for each in seen[1:]:
         assert each == seen[0]
 
 
-@pytest.mark.parametrize("text", ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "2026-01-01", "2026-01-01T00:00:00Z", "12:30", "true", "1e3"])
+@pytest.mark.parametrize(
+    "text", ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "2026-01-01", "2026-01-01T00:00:00Z", "12:30", "true", "1e3"]
+)
 def test_json_texts_stay_as_written(tmp_path: Path, text: str) -> None:
     rows: list[Row] = [{"customer": text, "touchpoint": text, "time": "2026-01-01T10:00:00"}]
     assert whole(read(write_json(tmp_path / "a.jsonl", rows))) == whole(read(rows))
@@ -152,7 +166,10 @@ def test_identifiers_are_compared_as_text() -> None:
     assert ids(-1, "-1") == 1
 
 
-@pytest.mark.parametrize("kind", [pa.int8(), pa.int64(), pa.uint16(), pa.uint64(), pa.float32(), pa.float64(), pa.decimal128(21, 0), pa.string()])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.int8(), pa.int64(), pa.uint16(), pa.uint64(), pa.float32(), pa.float64(), pa.decimal128(21, 0), pa.string()],
+)
 def test_ids_of_every_type_are_the_same_ids(kind: pa.DataType) -> None:
     """Integers keep their value as a key, all else is hashed; no result may tell."""
     values = [1, 2, 3, 100]
@@ -195,7 +212,8 @@ def times(*values: object, tz: str | None = None) -> tuple[list[str], cx.Journey
     journeys = read(rows, tz=tz)
     found = dict((customer, events[0][1]) for customer, _, events in whole(journeys))
     return [
-        (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found[str(i)])).isoformat() for i in range(len(values))
+        (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found[str(i)])).isoformat()
+        for i in range(len(values))
     ], journeys
 
 
@@ -221,7 +239,10 @@ def test_json_times_with_an_offset_are_instants(tmp_path: Path) -> None:
         assert whole(read(write_json(tmp_path / "a.jsonl", rows), tz=tz)) == whole(read(rows))
 
 
-@given(st.datetimes(datetime(1950, 1, 1), datetime(2035, 1, 1)), st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]))  # noqa: DTZ001
+@given(
+    st.datetimes(datetime(1950, 1, 1), datetime(2035, 1, 1)),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
+)  # noqa: DTZ001
 def test_wall_clocks_agree_with_the_time_zone_database(wall: datetime, name: str) -> None:
     """Non-existent times move forward, ambiguous ones take the first reading: what ``fold=0`` means in Python."""
     found, _ = times(wall, tz=name)
@@ -267,7 +288,10 @@ def test_far_times() -> None:
         "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00", "1900-01-01T00:00:00+00:00",
         "1969-12-31T23:59:59.999999+00:00",
     ]  # fmt: skip
-    rows = [{"customer": "x", "touchpoint": "a", "time": t} for t in ("2026-01-01", "2026-02-30", "2026-13-01", "infinity", "soon")]
+    rows = [
+        {"customer": "x", "touchpoint": "a", "time": t}
+        for t in ("2026-01-01", "2026-02-30", "2026-13-01", "infinity", "soon")
+    ]
     reading = read(rows).reading
     assert reading.kept == 1
     assert reading.rejected["time that cannot be read"].count == 4
@@ -276,7 +300,9 @@ def test_far_times() -> None:
 def test_times_out_of_the_calendar_with_a_zone() -> None:
     """9999-12-31 is how many databases write "for ever": it must not break anything."""
     for tz in ("Europe/Berlin", "America/New_York"):
-        rows = [{"customer": "x", "touchpoint": "a", "time": t} for t in ("0001-01-01", "2026-01-01", "9999-12-31T23:59:59")]
+        rows = [
+            {"customer": "x", "touchpoint": "a", "time": t} for t in ("0001-01-01", "2026-01-01", "9999-12-31T23:59:59")
+        ]
         journeys = read(rows, tz=tz)
         assert journeys.facts.events == 3
         assert journeys.facts.first is not None

@@ -11,8 +11,6 @@ from cxmodel.testing.notation import START, journeys_of, rows_of
 try:
     from cxmodel.testing.strategies import HOSTILE, Row, logs, surveys
 except ImportError as error:
-    raise MissingExtraError(
-        "cxmodel.testing needs Hypothesis", hint='Run: pip install "cxmodel[testing]"'
-    ) from error
+    raise MissingExtraError("cxmodel.testing needs Hypothesis", hint='Run: pip install "cxmodel[testing]"') from error
 
 __all__ = ["HOSTILE", "START", "Row", "journeys_of", "logs", "rows_of", "surveys"]

@@ -52,9 +52,7 @@ def rows_of(text: str, *, unit: timedelta = timedelta(minutes=1)) -> list[dict[s
         if not colon or not owner.strip():
             raise InvalidValueError(f"{part.strip()!r} names no customer", hint="Write 'anna: question 0, reply 4'")
         customer, _, journey = (piece.strip() for piece in owner.partition("/"))
-        rows += [
-            {"customer": customer, "journey": journey or None, **_event(each, unit)} for each in events.split(",")
-        ]
+        rows += [{"customer": customer, "journey": journey or None, **_event(each, unit)} for each in events.split(",")]
     if not rows:
         raise InvalidValueError("there is no journey in an empty text", hint="Write 'anna: question 0, reply 4'")
     return rows
@@ -63,6 +61,8 @@ def rows_of(text: str, *, unit: timedelta = timedelta(minutes=1)) -> list[dict[s
 def _event(text: str, unit: timedelta) -> dict[str, str | None]:
     found = _EVENT.fullmatch(text.strip())
     if found is None:
-        raise InvalidValueError(f"{text.strip()!r} is no event", hint="Write a touchpoint and a time: 'question@chat 4'")
+        raise InvalidValueError(
+            f"{text.strip()!r} is no event", hint="Write a touchpoint and a time: 'question@chat 4'"
+        )
     time = START + float(found["time"]) * unit
     return {"touchpoint": found["touchpoint"].strip(), "channel": found["channel"], "time": time.isoformat()}
