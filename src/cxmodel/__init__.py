@@ -68,14 +68,16 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return import_module(f"cxmodel.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cxmodel' has no attribute {name!r}")
-    value: object = getattr(import_module(f"cxmodel.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return import_module(f"cxmodel.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'cxmodel' has no attribute {name!r}")
+        value: object = getattr(import_module(f"cxmodel.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from attrs import evolve, field, frozen
 
+from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
@@ -24,7 +25,7 @@ from cxmodel.measuring import Measurable
 from cxmodel.model.goals import Goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
-from cxmodel.typing import Source
+from cxmodel.typing import File, Source
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -274,18 +275,38 @@ class Journeys(Measurable):
         return out
 
 
+@overload
 def read_events(
     src: Source, *, customer: str, touchpoint: str, time: str, journey: str | None = None, channel: str | None = None,
     department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
     source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
     instance: str | None = None, currency: str | None = None, order: Sequence[str] = (),
     attributes: Sequence[str] = (), tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+@overload
+def read_events(
+    src: File | Sequence[File], *, preset: str, channel: str | None = None, department: str | None = None,
+    contact: str | None = None, stage: str | None = None, value: str | None = None, source: str | None = None,
+    until: str | None = None, currency: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (),
+    tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+def read_events(
+    src: Source, *, customer: str | None = None, touchpoint: str | None = None, time: str | None = None,
+    journey: str | None = None, channel: str | None = None, department: str | None = None, contact: str | None = None,
+    stage: str | None = None, value: str | None = None, source: str | None = None, until: str | None = None,
+    lifecycle: tuple[str, str, str] | None = None, instance: str | None = None, currency: str | None = None,
+    order: Sequence[str] = (), attributes: Sequence[str] = (), preset: str | None = None, tz: str | None = None,
+    memory_limit: str | None = None,
 ) -> Journeys:  # fmt: skip
     """Read an event log.
 
     Every row is either kept or rejected for a reason that `Journeys.reading` counts, with examples. The order inside a
     journey is (time, ``order`` columns, file name, row). Ids are compared as text: ``7`` and ``"7"`` are one id,
     ``"007"`` is another, ``"NA"`` is an id.
+
+    A format of its own is read by a reader, a plugin: by the one that ``preset`` names, or, where the engine does not
+    know the file's ending, by the one that recognises its content; the reading notes which. A reader says itself who,
+    where, when and which journey; the other options then name columns that it gives.
 
     Args:
         src: Path, glob, list of them, pandas or Polars frame, Arrow object, DuckDB relation, or list of dicts.
@@ -305,6 +326,7 @@ def read_events(
         currency: Currency of the values, for instance ``"EUR"``.
         order: Columns that break ties of time.
         attributes: Further columns to keep; those with one value per journey become facts about journeys.
+        preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of the reading engine (``"2GB"``).
 
@@ -313,6 +335,8 @@ def read_events(
 
     Raises:
         UnknownColumnError: A column is not there; lists what is, and the nearest name.
+        UnknownNameError: There is no reader of that name.
+        InvalidValueError: It is not said which columns are who, where and when.
         NoRowsError: Nothing could be kept.
 
     Example:
@@ -329,11 +353,16 @@ def read_events(
     }
     if until is not None and lifecycle is not None:
         raise InvalidValueError("until= and lifecycle= both say when an event ends; give one of them")
+    own = {"customer": customer, "touchpoint": touchpoint, "time": time, "journey": journey}
+    reader = reading.choose(src, preset, own)
     roles = Roles(
-        customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
-        named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
-        order=tuple(order), lifecycle=lifecycle, instance=instance, currency=currency,
+        customer=customer or "", touchpoint=touchpoint or "", time=time or "", journey=journey, until=until,
+        value=value, named={role: column for role, column in named.items() if column is not None},
+        attributes=tuple(attributes), order=tuple(order), lifecycle=lifecycle, instance=instance,
+        currency=currency,
     )  # fmt: skip
+    if reader is not None:
+        return Journeys(reading.read(src, reader, roles, tz=tz, memory_limit=memory_limit))
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))
 
 

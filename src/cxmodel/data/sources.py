@@ -139,6 +139,24 @@ def _tables(connection: DuckDBPyConnection, source: Source, wanted: list[str]) -
         )
 
 
+def paths_of(source: object) -> list[str] | None:
+    """The files that a source names, in order; None where it is no path or list of paths.
+
+    Raises:
+        SourceNotFoundError: No such file.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _matching(os.fspath(source))
+    if isinstance(source, (list, tuple)) and source and all(isinstance(item, (str, os.PathLike)) for item in source):
+        return sorted({path for item in source for path in _matching(os.fspath(item))})
+    return None
+
+
+def engine_reads(path: str) -> bool:
+    """Whether the engine reads files with this ending."""
+    return path.lower().endswith((*_PARQUET, *_JSON, *_CSV))
+
+
 def _matching(pattern: str) -> list[str]:
     if os.path.isdir(pattern):
         raise SourceNotFoundError(f"{pattern} is a folder", hint=f"Name its files: {os.path.join(pattern, '*.csv')}")
