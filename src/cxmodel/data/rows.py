@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from attrs import define, frozen
@@ -123,6 +123,8 @@ class _Tally:
 
     rejected: dict[str, Count] = field_(factory=dict)
     odd: dict[str, Count] = field_(factory=dict)
+    moved: int = 0
+    ambiguous: int = 0
 
     @staticmethod
     def count(
@@ -135,10 +137,104 @@ class _Tally:
             into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
 
 
-def read_rows(
+class Shelf(Protocol):
+    """Where the kept rows of a scan go: arrays in memory, or files of their partitions."""
+
+    def room(self, size: int) -> Mapping[str, NDArray[Any]]:
+        """Role (or ``role:mark``) → an array of this size to fill with the next kept rows."""
+        ...
+
+    def filled(self) -> None:
+        """The room that was given last is filled."""
+        ...
+
+
+@define(eq=False)
+class MemoryShelf:
+    """All rows in arrays of their full size."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    at: int = 0
+    size: int = 0
+
+    def room(self, size: int) -> Mapping[str, NDArray[Any]]:
+        """The next rows of the arrays."""
+        self.size = size
+        return {role: array[self.at : self.at + size] for role, array in self.arrays.items()}
+
+    def filled(self) -> None:
+        """Go on behind them."""
+        self.at += self.size
+
+
+@frozen(eq=False)
+class Scan:
+    """How a source will be read: prepared, but not scanned yet.
+
+    Attributes:
+        connection: The engine that holds the tables.
+        tables: Tables in order.
+        plans: How each field is read.
+        rows: Number of rows.
+        tz: Zone of times that name none.
+    """
+
+    connection: DuckDBPyConnection
+    tables: Sequence[Table]
+    plans: Sequence[_Plan]
+    rows: int
+    tz: str | None
+
+    def kinds(self) -> dict[str, np.dtype[Any]]:
+        """Role → type of its array; marks (a time names its zone, an id is absent) stand behind a colon."""
+        kinds = {plan.field.role: _dtype(plan) for plan in self.plans}
+        return kinds | {f"{plan.field.role}:mark": np.dtype(np.bool_) for plan in self.plans if _is_marked(plan)}
+
+    def run(self, shelf: Shelf) -> _Tally:
+        """Scan all tables onto a shelf."""
+        tally = _Tally()
+        for table in self.tables:
+            _scan(self.connection, table, self.plans, shelf, tally)
+        return tally
+
+    def to_instants(self, arrays: Mapping[str, NDArray[Any]], tally: _Tally) -> None:
+        """Wall clocks become instants, in place; what had to be moved or chosen is counted."""
+        if self.tz is None:
+            return
+        for plan in self.plans:
+            if plan.field.kind == "time":
+                role = plan.field.role
+                _to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
+
+    def identifiers(self) -> dict[str, Identifiers]:
+        """Role of an id → its distinct ids."""
+        return {plan.field.role: plan.identifiers for plan in self.plans if plan.identifiers is not None}
+
+    def labels(self) -> dict[str, Labels]:
+        """Role of a coded text → its labels."""
+        return {plan.field.role: plan.labels for plan in self.plans if plan.labels is not None}
+
+    def reading(self, tally: _Tally, kept: int) -> Reading:
+        """What became of the rows."""
+        notes = []
+        if tally.moved:
+            notes.append(f"{tally.moved:,} times do not exist in {self.tz} and moved forward")
+        if tally.ambiguous:
+            notes.append(f"{tally.ambiguous:,} times are ambiguous in {self.tz}; the first reading was taken")
+        notes += [_epoch_note(plan) for plan in self.plans if plan.unit]
+        notes += [f"{each.count:,} rows: {why}; first: {each.examples[0].value!r}" for why, each in tally.odd.items()]
+        faults: dict[str, Count] = {}
+        for table in self.tables:
+            for reason, each in table.faults.items():
+                faults[reason] = faults.get(reason, Count(0)).plus(each)
+        rows = self.rows + sum(each.count for each in faults.values())
+        return Reading(rows=rows, kept=kept, rejected={**faults, **tally.rejected}, notes=tuple(notes))
+
+
+def prepare(
     connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
-) -> Rows:
-    """Scan the tables once and encode the fields.
+) -> Scan:
+    """List the distinct texts and count the rows.
 
     Args:
         connection: The engine that holds the tables.
@@ -147,34 +243,32 @@ def read_rows(
         tz: Zone of times that name none; UTC when None.
     """
     plans = [_plan(connection, tables, each) for each in fields]
-    sizes = [int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables]
-    total = sum(sizes)
-    arrays = {plan.field.role: np.empty(total, _dtype(plan)) for plan in plans}
-    zoned = {plan.field.role: np.empty(total, np.bool_) for plan in plans if plan.field.kind == "time"}
-    optional = [plan.field for plan in plans if plan.field.kind == "id" and not plan.field.required]
-    absent = {each.role: np.zeros(total, np.bool_) for each in optional}
-    tally, at = _Tally(), 0
-    for table in tables:
-        at = _scan(connection, table, plans, arrays, {**zoned, **absent}, tally, at)
-    arrays = {role: array[:at] for role, array in arrays.items()}
-    notes = _to_instants(arrays, zoned, tz, at)
-    notes += [_epoch_note(plan) for plan in plans if plan.unit]
-    notes += [f"{each.count:,} rows: {reason}; first: {each.examples[0].value!r}" for reason, each in tally.odd.items()]
-    faults: dict[str, Count] = {}
-    for table in tables:
-        for reason, each in table.faults.items():
-            faults[reason] = faults.get(reason, Count(0)).plus(each)
+    rows = sum(int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables)
+    return Scan(connection, tables, plans, rows, tz)
+
+
+def read_rows(
+    connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
+) -> Rows:
+    """Scan the tables once into memory and encode the fields; the arguments are those of `prepare`."""
+    return collected(prepare(connection, tables, fields, tz=tz))
+
+
+def collected(scan: Scan) -> Rows:
+    """The kept rows in memory."""
+    shelf = MemoryShelf({role: np.empty(scan.rows, kind) for role, kind in scan.kinds().items()})
+    tally = scan.run(shelf)
+    arrays = {role: array[: shelf.at] for role, array in shelf.arrays.items()}
+    scan.to_instants(arrays, tally)
+    optional = [plan.field.role for plan in scan.plans if plan.field.kind == "id" and not plan.field.required]
     return Rows(
-        size=at,
-        arrays=arrays,
-        identifiers={plan.field.role: plan.identifiers for plan in plans if plan.identifiers is not None},
-        labels={plan.field.role: plan.labels for plan in plans if plan.labels is not None},
-        absent={role: flags[:at] for role, flags in absent.items()},
-        reading=Reading(
-            rows=total + sum(each.count for each in faults.values()),
-            kept=at, rejected={**faults, **tally.rejected}, notes=tuple(notes),
-        ),
-    )  # fmt: skip
+        size=shelf.at,
+        arrays={role: array for role, array in arrays.items() if not role.endswith(":mark")},
+        identifiers=scan.identifiers(),
+        labels=scan.labels(),
+        absent={role: arrays[f"{role}:mark"] for role in optional},
+        reading=scan.reading(tally, shelf.at),
+    )
 
 
 def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) -> _Plan:
@@ -269,11 +363,8 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
     return [hash_of(text_of(column, type_), plan.salt)]
 
 
-def _scan(
-    connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], arrays: Mapping[str, NDArray[Any]],
-    marks: Mapping[str, Bools], tally: _Tally, at: int,
-) -> int:  # fmt: skip
-    """Scan one table into the arrays from row ``at`` on; returns the row after the last kept one."""
+def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: _Tally) -> None:
+    """Scan one table onto a shelf."""
     expressions = [_expressions(plan, table) for plan in plans]
     query = "SELECT " + ", ".join(e for group in expressions for e in group) + f" FROM {table.sql}"
     start = 0
@@ -288,14 +379,18 @@ def _scan(
                 lost = group[0].missing if keep is None else group[0].missing & keep
                 _count_rejected(plan, group, lost, start, table, tally)
                 keep = ~lost if keep is None else keep & ~lost
-        kept = length if keep is None else int(np.count_nonzero(keep))
+        room = shelf.room(length if keep is None else int(np.count_nonzero(keep)))
         for plan, group in zip(plans, groups, strict=True):
-            _store(plan, group, keep, arrays[plan.field.role][at : at + kept])
-            if plan.field.role in marks:
+            _store(plan, group, keep, room[plan.field.role])
+            if _is_marked(plan):
                 flags = _marks(plan, group)
-                marks[plan.field.role][at : at + kept] = flags if keep is None else flags[keep]
-        at, start = at + kept, start + length
-    return at
+                room[f"{plan.field.role}:mark"][:] = flags if keep is None else flags[keep]
+        shelf.filled()
+        start += length
+
+
+def _is_marked(plan: _Plan) -> bool:
+    return plan.field.kind == "time" or (plan.field.kind == "id" and not plan.field.required)
 
 
 def _judged(plan: _Plan, group: list[Column]) -> list[Column]:
@@ -363,23 +458,12 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, t
     )
 
 
-def _to_instants(
-    arrays: Mapping[str, NDArray[Any]], zoned: Mapping[str, Bools], tz: str | None, size: int
-) -> list[str]:
-    """Wall clocks become instants, in place; what had to be moved or chosen is noted."""
-    if tz is None:
-        return []
-    notes: list[str] = []
-    for role, flags in zoned.items():
-        naive = np.flatnonzero(~flags[:size] & (arrays[role] != np.iinfo(np.int64).min))
-        wall: Ints = arrays[role][naive]
-        instants, moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)
-        arrays[role][naive] = instants
-        if moved:
-            notes.append(f"{moved:,} times do not exist in {tz} and moved forward")
-        if ambiguous:
-            notes.append(f"{ambiguous:,} times are ambiguous in {tz}; the first reading was taken")
-    return notes
+def _to_instants(times: Ints, zoned: Bools, tz: str, tally: _Tally) -> None:
+    naive = np.flatnonzero(~zoned & (times != np.iinfo(np.int64).min))
+    wall: Ints = times[naive]
+    times[naive], moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)
+    tally.moved += moved
+    tally.ambiguous += ambiguous
 
 
 def _epoch_unit(
