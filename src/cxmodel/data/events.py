@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote, repeated
+from cxmodel.data.fields import Field
+from cxmodel.data.grouping import GIANT, ROWS_PER_BLOCK, EventRows, group, interleaved, promote, repeated
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
-from cxmodel.data.rows import Rows, read_rows
+from cxmodel.data.rows import Scan, collected, prepare
 from cxmodel.data.sources import open_tables
+from cxmodel.data.spilling import SpillFolder, SpillShelf, full_disk, must_spill
+from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
@@ -38,35 +42,87 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         NoRowsError: When no row could be kept.
         UnknownColumnError: When a named column is not there.
     """
-    rows, vocabulary, reading = read_rows_of(source, roles, tz=tz, memory_limit=memory_limit)
+    fields = _fields(roles)
+    with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
+        scan = prepare(connection, tables, fields, tz=tz)
+        if must_spill(scan, memory_limit):
+            return _spilled(scan, roles)
+        rows, vocabulary, reading = _in_memory(scan, roles)
     return finished(group(rows, vocabulary), vocabulary, roles, reading)
 
 
-def read_rows_of(
-    source: Source, roles: Roles, *, tz: str | None = None, memory_limit: str | None = None
-) -> tuple[EventRows, Vocabulary, Reading]:
+def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> tuple[EventRows, Vocabulary, Reading]:
     """Events in the order of the source, what their codes mean, and what became of the rows."""
+    fields = _fields(roles)
+    with open_tables(source, [each.column for each in fields]) as (connection, tables):
+        return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
+
+
+def _fields(roles: Roles) -> list[Field]:
     overlap = sorted(set(roles.named) & set(roles.attributes))
     if overlap:
         raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
-    fields = roles.fields()
-    columns = [each.column for each in fields]
-    with open_tables(source, columns, memory_limit=memory_limit) as (connection, tables):
-        rows = read_rows(connection, tables, fields, tz=tz)
+    return roles.fields()
+
+
+def _vocabulary(scan: Scan) -> Vocabulary:
+    labels, identifiers = scan.labels(), scan.identifiers()
+    return Vocabulary(
+        touchpoints=labels["touchpoint"].names[1:],
+        columns={role[1:]: labels.get(role) for role in scan.kinds() if _is(role, "=")},
+        customers=identifiers["customer"],
+        journeys=identifiers.get("journey"),
+    )
+
+
+def _in_memory(scan: Scan, roles: Roles) -> tuple[EventRows, Vocabulary, Reading]:
+    rows = collected(scan)
     if not rows.size:
         raise NoRowsError("no event could be kept", hint=str(rows.reading))
-    vocabulary = Vocabulary(
-        touchpoints=rows.labels["touchpoint"].names[1:],
-        columns={role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")},
-        customers=rows.identifiers["customer"],
-        journeys=rows.identifiers.get("journey"),
-    )
-    events, reading = _event_rows(rows), rows.reading
-    if roles.lifecycle is not None:
-        rule = Lifecycle.of(rows.labels["lifecycle"], roles.lifecycle)
-        events, notes = pair(events, rule, rows.arrays["lifecycle"], rows.arrays.get("instance"))
-        reading = reading.noting(*notes)
-    return events, vocabulary, reading
+    events, counts = _paired(_event_rows(rows.arrays, rows.labels), rows.arrays, rows.labels, roles)
+    return events, _vocabulary(scan), rows.reading.noting(*_counted(counts))
+
+
+def _paired(
+    events: EventRows, arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels], roles: Roles
+) -> tuple[EventRows, dict[str, int]]:
+    """Events with their ends, where the log has rows for starts and completes; and what was met on the way."""
+    if roles.lifecycle is None:
+        return events, {}
+    rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
+    return pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+
+
+def _counted(counts: Mapping[str, int]) -> list[str]:
+    return [f"{count:,} {words}" for words, count in counts.items() if count]
+
+
+def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
+    """The population of blocks on disk: rows go through one file per partition of customers."""
+    folder, vocabulary, labels = SpillFolder(), _vocabulary(scan), scan.labels()
+    shelf = SpillShelf(scan, folder.path)
+    counts: Counter[str] = Counter()
+    blocks = []
+    try:
+        scan.run(shelf, shelf.tally)
+        shelf.flush()
+        shelf.close()
+        for number, arrays in shelf.partitions():
+            events, met = _paired(_event_rows(arrays, labels), arrays, labels, roles)
+            counts.update(met)
+            entries = [
+                write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+                for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * ROWS_PER_BLOCK))
+            ]
+            blocks += [block_of(read_arrays(folder.path, entry, verify=False), vocabulary) for entry in entries]
+    except OSError as error:
+        folder.close()
+        raise full_disk(folder.path, error) from None
+    reading = scan.reading(shelf.tally, shelf.kept)
+    if not blocks:
+        raise NoRowsError("no event could be kept", hint=str(reading))
+    reading = reading.noting(*_counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    return evolve(finished(blocks, vocabulary, roles, reading), keeper=folder)
 
 
 def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading) -> MemoryPopulation:
@@ -83,16 +139,19 @@ def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, readi
     )  # fmt: skip
 
 
-def _event_rows(rows: Rows) -> EventRows:
-    arrays = rows.arrays
+def _event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
     touchpoint = arrays["touchpoint"] - 1  # code 0 of a label is "missing"; touchpoints are always there
     touchpoint.flags.writeable = False
     return EventRows(
         customer=arrays["customer"], touchpoint=touchpoint, time=arrays["time"], journey=arrays.get("journey"),
         until=arrays.get("until"), value=arrays.get("value"),
-        columns={role[1:]: array for role, array in arrays.items() if role.startswith("=")},
-        order=[_rank(array, rows.labels.get(role)) for role, array in arrays.items() if role.startswith("<")],
+        columns={role[1:]: array for role, array in arrays.items() if _is(role, "=")},
+        order=[_rank(array, labels.get(role)) for role, array in arrays.items() if _is(role, "<")],
     )  # fmt: skip
+
+
+def _is(role: str, mark: str) -> bool:
+    return role.startswith(mark) and not role.endswith(":mark")
 
 
 def _rank(array: NDArray[Any], labels: Labels | None) -> NDArray[Any]:

@@ -30,6 +30,7 @@ class MemoryPopulation:
         origin: Which log, window and filters these are.
         currency: Currency of the values.
         roles: How it was read, where rows can be appended.
+        keeper: What keeps blocks on disk alive; it goes with the last population that uses them.
     """
 
     parts: Sequence[Block] = field(repr=False)
@@ -38,6 +39,7 @@ class MemoryPopulation:
     origin: Origin
     currency: str | None = None
     roles: Roles | None = None
+    keeper: object = field(default=None, repr=False)
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, one after the other."""

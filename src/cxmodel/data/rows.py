@@ -118,7 +118,7 @@ class _Plan:
 
 
 @define(eq=False)
-class _Tally:
+class ScanTally:
     """Counts of rejected and odd rows while scanning."""
 
     rejected: dict[str, Count] = field_(factory=dict)
@@ -190,14 +190,12 @@ class Scan:
         kinds = {plan.field.role: _dtype(plan) for plan in self.plans}
         return kinds | {f"{plan.field.role}:mark": np.dtype(np.bool_) for plan in self.plans if _is_marked(plan)}
 
-    def run(self, shelf: Shelf) -> _Tally:
+    def run(self, shelf: Shelf, tally: ScanTally) -> None:
         """Scan all tables onto a shelf."""
-        tally = _Tally()
         for table in self.tables:
             _scan(self.connection, table, self.plans, shelf, tally)
-        return tally
 
-    def to_instants(self, arrays: Mapping[str, NDArray[Any]], tally: _Tally) -> None:
+    def to_instants(self, arrays: Mapping[str, NDArray[Any]], tally: ScanTally) -> None:
         """Wall clocks become instants, in place; what had to be moved or chosen is counted."""
         if self.tz is None:
             return
@@ -214,7 +212,7 @@ class Scan:
         """Role of a coded text → its labels."""
         return {plan.field.role: plan.labels for plan in self.plans if plan.labels is not None}
 
-    def reading(self, tally: _Tally, kept: int) -> Reading:
+    def reading(self, tally: ScanTally, kept: int) -> Reading:
         """What became of the rows."""
         notes = []
         if tally.moved:
@@ -257,7 +255,8 @@ def read_rows(
 def collected(scan: Scan) -> Rows:
     """The kept rows in memory."""
     shelf = MemoryShelf({role: np.empty(scan.rows, kind) for role, kind in scan.kinds().items()})
-    tally = scan.run(shelf)
+    tally = ScanTally()
+    scan.run(shelf, tally)
     arrays = {role: array[: shelf.at] for role, array in shelf.arrays.items()}
     scan.to_instants(arrays, tally)
     optional = [plan.field.role for plan in scan.plans if plan.field.kind == "id" and not plan.field.required]
@@ -363,7 +362,7 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
     return [hash_of(text_of(column, type_), plan.salt)]
 
 
-def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: _Tally) -> None:
+def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: ScanTally) -> None:
     """Scan one table onto a shelf."""
     expressions = [_expressions(plan, table) for plan in plans]
     query = "SELECT " + ", ".join(e for group in expressions for e in group) + f" FROM {table.sql}"
@@ -425,7 +424,9 @@ def _store(plan: _Plan, group: Sequence[Column], keep: Bools | None, out: NDArra
         out[missing] = np.nan if plan.as_number else np.iinfo(out.dtype).min
 
 
-def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, table: Table, tally: _Tally) -> None:
+def _count_rejected(
+    plan: _Plan, group: Sequence[Column], lost: Bools, start: int, table: Table, tally: ScanTally
+) -> None:
     fault = group[-1] if len(group) > 1 and group[-1].texts is not None else None
     bad = lost if fault is None or fault.missing is None else lost & ~fault.missing
     if fault is None:
@@ -442,7 +443,7 @@ def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: in
     tally.count(tally.rejected, f"no {plan.field.role}", empty, start, table, [None] * MOST_EXAMPLES)
 
 
-def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, tally: _Tally) -> None:
+def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, tally: ScanTally) -> None:
     fault = group[-1]
     if plan.field.required or len(group) == 1 or fault.texts is None:
         return
@@ -458,7 +459,7 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, t
     )
 
 
-def _to_instants(times: Ints, zoned: Bools, tz: str, tally: _Tally) -> None:
+def _to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
     naive = np.flatnonzero(~zoned & (times != np.iinfo(np.int64).min))
     wall: Ints = times[naive]
     times[naive], moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)

@@ -69,11 +69,12 @@ def sweep(path: Path) -> None:
     """Remove what a killed process left behind beside this folder."""
     for left in path.parent.glob(f".{path.name}.*"):
         owner = left.name.rsplit(".", 2)[-2]
-        if left.suffix in (".part", ".old") and owner.isdigit() and not _alive(int(owner)):
+        if left.suffix in (".part", ".old") and owner.isdigit() and not alive(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process with this number runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
