@@ -182,6 +182,7 @@ def test_ids_that_are_numbers_and_ids_that_are_texts_are_reported_alike() -> Non
 # metrics of answers
 
 
+@few
 @given(surveys())
 def test_metrics_of_a_survey_alone(answers: list[Row]) -> None:
     scores = [float(str(answer["score"])) for answer in answers]
@@ -230,7 +231,7 @@ def test_intervals_hold_the_value(scores: list[int], method: Any) -> None:
 
 
 @given(surveys(customers=["a", "b", "c", "d"]), st.sampled_from([1e-9, 1e-3, 1e6]))
-@few
+@settings(max_examples=15)
 def test_scale_of_weights_does_not_matter(answers: list[Row], factor: float) -> None:
     scaled = [{**answer, "weight": float(str(answer["weight"])) * factor} for answer in answers]
     for metric in (cx.metrics.Nps(min_n=0), cx.metrics.MeanScore(min_n=0)):

@@ -15,6 +15,7 @@ from cxmodel.testing import Row, journeys_of, logs
 MINUTE = 60_000_000
 MODELS = ("first_credit", "last_credit", "linear_credit", "shapley_credit", "markov_credit")
 few = settings(max_examples=25)
+fewest = settings(max_examples=12)
 
 
 def goal_of(rows: list[Row]) -> cx.Goal:
@@ -142,6 +143,7 @@ def test_markov_credit_of_higher_order(rows: list[Row], order: int) -> None:
     assert credit_of(found) == pytest.approx(plain)
 
 
+@few
 @given(logs())
 def test_metrics_of_journeys(rows: list[Row]) -> None:
     goal, trips = goal_of(rows), reference.trips(rows)
@@ -160,6 +162,7 @@ def test_metrics_of_journeys(rows: list[Row]) -> None:
 # merging, copying, blocks
 
 
+@few
 @given(logs(), logs())
 def test_logs_of_other_customers_add_up(first: list[Row], second: list[Row]) -> None:
     left, right = renamed(first, " left"), renamed(second, " right")
@@ -211,7 +214,7 @@ def test_copies_of_all_customers(rows: list[Row], times: int) -> None:
         assert credit_of(y) == pytest.approx({name: times * value for name, value in credit_of(x).items()})
 
 
-@few
+@fewest
 @given(logs(touchpoints=3), st.integers(1, 9), st.integers(0, 300))
 def test_size_of_blocks_does_not_matter(rows: list[Row], size: int, bootstrap: int) -> None:
     journeys, goal = read(rows), goal_of(rows)
