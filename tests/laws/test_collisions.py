@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from tests.laws import reference
 from tests.laws.reading import paths_of, read, whole
 
 from cxmodel.analysis import paths
-from cxmodel.data import grouping, rows
+from cxmodel.data import fields, grouping, rows
 from cxmodel.data.rows import KeyTable
 from cxmodel.stats.arrays import dense_codes, mix
 from cxmodel.testing import HOSTILE, Row
@@ -22,10 +24,14 @@ FIRST = 0x9E3779B97F4A7C15
 def log(customers: int = 20, journeys: int = 3, touchpoints: int = 12) -> list[Row]:
     names = [text for text in HOSTILE if text]
     return [
-        {"customer": f"{names[i % len(names)]}{i % customers}", "journey": f"j{i % journeys}", "touchpoint": names[(i * 7 + i // 9) % touchpoints],
-         "time": f"2026-01-{1 + i % 28:02}T{i % 24:02}:00"}
+        {
+            "customer": f"{names[i % len(names)]}{i % customers}",
+            "journey": f"j{i % journeys}",
+            "touchpoint": names[(i * 7 + i // 9) % touchpoints],
+            "time": f"2026-01-{1 + i % 28:02}T{i % 24:02}:00",
+        }
         for i in range(400)
-    ]  # fmt: skip
+    ]
 
 
 def plain(trips: list[reference.Trip]) -> list[object]:
@@ -36,7 +42,7 @@ def plain(trips: list[reference.Trip]) -> list[object]:
 def test_texts_with_one_hash(monkeypatch: pytest.MonkeyPatch, buckets: int) -> None:
     """The engine's hash puts all texts into a few values: another salt is tried until none collide."""
     salts: list[int] = []
-    real = rows.hash_of
+    real = fields.hash_of
 
     def few_values(text: str, salt: int) -> str:
         salts.append(salt)
@@ -61,7 +67,7 @@ def test_paths_with_one_key(monkeypatch: pytest.MonkeyPatch, buckets: int) -> No
     table = [{**row, "time": f"2026-01-01T{i % 2:02}:{i % 60:02}"} for i, row in enumerate(log(60, 40, 4))]
     seeds: list[int] = []
 
-    def few_values(offsets: NDArray[np.int64], codes: NDArray[np.integer], seed: int) -> Keys:  # type: ignore[type-arg]
+    def few_values(offsets: NDArray[np.int64], codes: NDArray[Any], seed: int) -> Keys:
         seeds.append(seed)
         keys = real(offsets, codes, seed)
         return keys % np.uint64(buckets) if seed < 4 else keys

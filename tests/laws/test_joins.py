@@ -24,7 +24,6 @@ def facts_of(journeys: cx.Journeys, column: str) -> list[tuple[str, str | None, 
     vocabulary = journeys.population.vocabulary
     labels = vocabulary.columns[column]
     assert labels is not None
-    assert vocabulary.journeys is not None or True
     found = []
     for block in journeys.population.parts:
         for j in range(block.journeys):
@@ -86,8 +85,7 @@ def test_ids_are_joined_as_text() -> None:
     rows: list[Row] = [
         {"customer": c, "touchpoint": "a", "time": "2026-01-01", "journey": None} for c in ("7", "007", "NA", "8.0")
     ]
-    joined = read(rows).with_customers(
-        [{"c": 7.0, "k": "seven"}, {"c": "NA", "k": "na"}, {"c": 8, "k": "eight"}], customer="c", attributes=["k"]
-    )
+    table: list[Row] = [{"c": 7.0, "k": "seven"}, {"c": "NA", "k": "na"}, {"c": 8, "k": "eight"}]
+    joined = read(rows).with_customers(table, customer="c", attributes=["k"])
     assert facts_of(joined, "k") == [("007", None, None), ("7", None, "seven"), ("8.0", None, None), ("NA", None, "na")]
     assert joined.matched[-1].matched_rows == 2

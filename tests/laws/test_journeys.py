@@ -36,7 +36,11 @@ def test_hostile_names_are_names(rows: list[Row]) -> None:
 @pytest.mark.parametrize("touchpoints", [65, 255, 256, 257, 300])
 def test_many_touchpoints(touchpoints: int) -> None:
     rows: list[Row] = [
-        {"customer": c, "touchpoint": f"p{(i * 7 + len(c)) % touchpoints}", "time": f"2026-01-01T{i // 60:02}:{i % 60:02}"}
+        {
+            "customer": c,
+            "touchpoint": f"p{(i * 7 + len(c)) % touchpoints}",
+            "time": f"2026-01-01T{i // 60:02}:{i % 60:02}",
+        }
         for c in ("x", "yy")
         for i in range(touchpoints)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pandas as pd
 import polars as pl
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +35,8 @@ def sample() -> list[Row]:
         minute = (i * 7) % 60 // 4
         rows.append({
             "customer": NAMES[i % len(NAMES)], "journey": str(i % 5), "touchpoint": NAMES[(i * 13) % len(NAMES)],
-            "time": f"2026-03-{1 + i % 20:02}T{i % 24:02}:{minute:02}:00+02:00", "channel": NAMES[i % 3] if i % 4 else None,
-            "amount": str(i / 4), "turn": str(240 - i),
+            "time": f"2026-03-{1 + i % 20:02}T{i % 24:02}:{minute:02}:00+02:00",
+            "channel": NAMES[i % 3] if i % 4 else None, "amount": str(i / 4), "turn": str(240 - i),
         })  # fmt: skip
     return rows
 

@@ -82,7 +82,8 @@ def time_of(column: str, type_: str, unit: int | None) -> str:
     if type_ == "DATE":
         return f"epoch_us({name}::TIMESTAMP)"
     parsed = f"TRY_CAST({name}::VARCHAR AS TIMESTAMPTZ)"
-    return f"(CASE WHEN {parsed} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00' THEN epoch_us({parsed}) END)"
+    calendar = "BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'"
+    return f"(CASE WHEN {parsed} {calendar} THEN epoch_us({parsed}) END)"
 
 
 def names_zone(column: str, type_: str, unit: int | None) -> str:
