@@ -8,9 +8,10 @@ from typing import Any
 from attrs import evolve
 
 import cxmodel as cx
-from cxmodel.data.events import Roles, _event_rows
+from cxmodel.data.events import _event_rows
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import group
+from cxmodel.data.roles import Roles
 from cxmodel.data.rows import read_rows
 from cxmodel.data.sources import open_tables
 

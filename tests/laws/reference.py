@@ -311,7 +311,7 @@ def attach(
     return [_place(trips, answer, within, about, never) for answer in answers]
 
 
-def _place(
+def _place(  # noqa: PLR0911 - one return per rule
     trips: Sequence[Trip], answer: Row, within: int | None, about: str | None, never: Collection[str]
 ) -> Placed:  # fmt: skip
     mine = [i for i, trip in enumerate(trips) if trip.customer == answer["customer"]]

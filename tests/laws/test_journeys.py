@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.laws import reference
 from tests.laws.reading import counts_of, edges_of, in_blocks, paths_of, read, whole
@@ -14,6 +14,7 @@ from cxmodel.testing import HOSTILE, Row, logs
 MINUTE = 60_000_000
 START = reference.micros("2026-01-01T00:00:00+00:00")
 gaps = st.integers(0, 15)
+few = settings(max_examples=25)
 
 
 def plain(trips: list[reference.Trip]) -> list[object]:
@@ -35,7 +36,11 @@ def test_hostile_names_are_names(rows: list[Row]) -> None:
 @pytest.mark.parametrize("touchpoints", [65, 255, 256, 257, 300])
 def test_many_touchpoints(touchpoints: int) -> None:
     rows: list[Row] = [
-        {"customer": c, "touchpoint": f"p{(i * 7 + len(c)) % touchpoints}", "time": f"2026-01-01T{i // 60:02}:{i % 60:02}"}
+        {
+            "customer": c,
+            "touchpoint": f"p{(i * 7 + len(c)) % touchpoints}",
+            "time": f"2026-01-01T{i // 60:02}:{i % 60:02}",
+        }
         for c in ("x", "yy")
         for i in range(touchpoints)
     ]  # fmt: skip
@@ -70,6 +75,7 @@ def test_split_then_joined_gives_the_events_back(rows: list[Row], gap: int) -> N
     assert pieces.split(gap=timedelta(minutes=gap)).facts.journeys == pieces.facts.journeys
 
 
+@few
 @given(logs())
 def test_merge_repeats(rows: list[Row]) -> None:
     journeys = read(rows, value="value")
@@ -85,6 +91,7 @@ def test_merge_repeats(rows: list[Row]) -> None:
     })  # fmt: skip
 
 
+@few
 @given(logs())
 def test_where_and_events_where(rows: list[Row]) -> None:
     if not any(row["channel"] == "web" for row in rows):
@@ -121,6 +128,7 @@ def test_between(rows: list[Row], start: int, minutes: int) -> None:
     assert sum(int(block.cut.sum()) for block in window.population.parts if block.cut is not None) == cut
 
 
+@few
 @given(logs(ties=False), st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(rows: list[Row], random: object) -> None:
     shuffled = list(rows)
@@ -131,6 +139,7 @@ def test_order_of_rows_does_not_matter(rows: list[Row], random: object) -> None:
     assert counts_of(a) == counts_of(b)
 
 
+@few
 @given(logs())
 def test_names_of_customers_do_not_matter(rows: list[Row]) -> None:
     renamed = [{**row, "customer": f"→ {row['customer']}"} for row in rows]
@@ -140,6 +149,7 @@ def test_names_of_customers_do_not_matter(rows: list[Row]) -> None:
     assert edges_of(a) == edges_of(b)
 
 
+@few
 @given(logs(hostile=True), st.data())
 def test_no_row_is_lost(rows: list[Row], data: st.DataObject) -> None:
     """Kept plus rejected rows are all rows, whatever is missing in them."""
@@ -162,6 +172,7 @@ def test_no_row_is_lost(rows: list[Row], data: st.DataObject) -> None:
         assert all(rows[example.row - 1] not in good for example in each.examples)
 
 
+@few
 @given(logs(), st.integers(1, 12))
 def test_size_of_blocks_does_not_matter(rows: list[Row], size: int) -> None:
     journeys = read(rows)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pandas as pd
 import polars as pl
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +35,8 @@ def sample() -> list[Row]:
         minute = (i * 7) % 60 // 4
         rows.append({
             "customer": NAMES[i % len(NAMES)], "journey": str(i % 5), "touchpoint": NAMES[(i * 13) % len(NAMES)],
-            "time": f"2026-03-{1 + i % 20:02}T{i % 24:02}:{minute:02}:00+02:00", "channel": NAMES[i % 3] if i % 4 else None,
-            "amount": str(i / 4), "turn": str(240 - i),
+            "time": f"2026-03-{1 + i % 20:02}T{i % 24:02}:{minute:02}:00+02:00",
+            "channel": NAMES[i % 3] if i % 4 else None, "amount": str(i / 4), "turn": str(240 - i),
         })  # fmt: skip
     return rows
 
@@ -92,9 +92,10 @@ def test_every_source_gives_the_same_journeys(tmp_path: Path) -> None:
         )  # fmt: skip
         reading = journeys.reading
         return {
-            "journeys": whole(journeys), "counts": counts_of(journeys), "edges": edges_of(journeys), "paths": paths_of(journeys),
-            "rows": (reading.rows, reading.kept), "channels": journeys.measure(cx.metrics.Length(), by="channel").groups,
-            "values": {n: d.get("value") for n, d in journeys.graph().nodes(data=True)}, "origin": journeys.population.origin,
+            "journeys": whole(journeys), "counts": counts_of(journeys), "edges": edges_of(journeys),
+            "paths": paths_of(journeys), "rows": (reading.rows, reading.kept), "origin": journeys.population.origin,
+            "channels": journeys.measure(cx.metrics.Length(), by="channel").groups,
+            "values": {n: d.get("value") for n, d in journeys.graph().nodes(data=True)},
             "sample": whole(journeys.sample(0.4, seed=1)),
         }  # fmt: skip
 
@@ -210,7 +211,7 @@ def times(*values: object, tz: str | None = None) -> tuple[list[str], cx.Journey
     """Each value as an event of its own customer, and what instant it was read as."""
     rows = [{"customer": str(i), "touchpoint": "a", "time": v} for i, v in enumerate(values)]
     journeys = read(rows, tz=tz)
-    found = dict((customer, events[0][1]) for customer, _, events in whole(journeys))
+    found = {customer: events[0][1] for customer, _, events in whole(journeys)}
     return [
         (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found[str(i)])).isoformat()
         for i in range(len(values))
@@ -240,9 +241,9 @@ def test_json_times_with_an_offset_are_instants(tmp_path: Path) -> None:
 
 
 @given(
-    st.datetimes(datetime(1950, 1, 1), datetime(2035, 1, 1)),
+    st.datetimes(datetime(1950, 1, 1), datetime(2035, 1, 1)),  # noqa: DTZ001 - wall clocks are meant
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
-)  # noqa: DTZ001
+)
 def test_wall_clocks_agree_with_the_time_zone_database(wall: datetime, name: str) -> None:
     """Non-existent times move forward, ambiguous ones take the first reading: what ``fold=0`` means in Python."""
     found, _ = times(wall, tz=name)

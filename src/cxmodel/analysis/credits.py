@@ -112,13 +112,16 @@ class CreditMetric(SumTally[CreditTable]):
         """
 
     def observe(self, block: Block) -> Observations:
-        """One observation per converting journey and touchpoint; direct ones under the key behind the last."""
+        """One observation per converting journey and touchpoint; behind the last key direct ones, then all journeys."""
         width = len(block.vocabulary.touchpoints)
         journeys, at, position, length, direct = before_conversion(block, self.goal)
         pair, place = compress(journeys * width + block.touchpoint[at])
         credit = grouped_sum(place, self.split(block, journeys, at, position, length), pair.size)
-        rows, key = np.concatenate([pair // width, direct]), np.concatenate([pair % width, np.full(direct.size, width)])
-        return observe("journey", rows, key, credit=np.concatenate([credit, np.ones(direct.size)]))
+        everybody = np.flatnonzero(block.lengths > 0)
+        rows = np.concatenate([pair // width, direct, everybody])
+        key = np.concatenate([pair % width, np.full(direct.size, width), np.full(everybody.size, width + 1)])
+        credited = np.concatenate([credit, np.ones(direct.size), np.zeros(everybody.size)])
+        return observe("journey", rows, key, credit=credited)
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> CreditTable:
         """Totals by touchpoint with delta or resampled intervals."""
@@ -127,6 +130,7 @@ class CreditMetric(SumTally[CreditTable]):
             int(key): self._estimate(float(sums["credit"][row]), int(sums.count[row]), cells,
                                      _interval(low[row], high[row], level, method))
             for row, key in enumerate(sums.key)
+            if key <= len(cells.vocabulary.touchpoints)
         }  # fmt: skip
         return self._table(estimates, round(float(sums["credit"].sum())) if sums.rows else 0, cells)
 
@@ -182,8 +186,11 @@ def _intervals_of_totals(sums: Sums, cells: Cells[Any], level: float) -> tuple[F
         return columns["credit"]
 
     if cells.bootstrap and sums.rows:
-        totals = replicated(sums, draws(cells.bootstrap, cells.seed))[sums.names.index("credit")]
-        low, high = percentiles(totals, level)
+        both = replicated(sums, draws(cells.bootstrap, cells.seed))
+        everybody = both[sums.names.index("n"), -1]
+        # replicates hold more or fewer customers than there are: only what they did is to vary
+        scale = float(sums["n"][-1]) / np.maximum(everybody, 1.0)
+        low, high = percentiles(both[sums.names.index("credit")] * scale, level)
         return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
     total = sums["credit"] if sums.rows else np.zeros(0)
     half = z_value(level) * spread(sums, credit, cells.facts.customers).se if sums.rows else total

@@ -306,7 +306,7 @@ def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
         return np.zeros(0)
     longest = max(int(waits.max()), -int(waits.min()))
     kind = np.int64 if longest * int(np.diff(offsets).max()) < 2**63 else np.float64
-    return np.add.reduceat(waits, offsets[:-1], dtype=kind)  # type: ignore[no-any-return]
+    return np.add.reduceat(waits, offsets[:-1], dtype=kind)
 
 
 def _joined(parts: Sequence[_Waits]) -> tuple[Ints, Ints, Ints, Ints]:

@@ -57,10 +57,8 @@ def pair(
     row = np.where(begun, start_of, end_of)
     until = np.where(begun & ended, rows.time[np.where(ended, end_of, 0)], np.iinfo(np.int64).min)
     place = np.argsort(row, kind="stable")
-    return _taken(rows, row[place], until[place]), [
-        *notes,
-        f"{int((begun & ended).sum()):,} pairs of start and end",
-    ]
+    counts["pairs of start and end"] = int((begun & ended).sum())
+    return _taken(rows, row[place], until[place]), counts
 
 
 def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) -> tuple[Ints, Ints, Bools]:

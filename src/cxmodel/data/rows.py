@@ -131,6 +131,7 @@ class ScanTally:
         into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, table: Table,
         texts: Sequence[str | None],
     ) -> None:  # fmt: skip
+        """Count rows for a reason, with the first few as examples."""
         if rows.size:
             shown = zip(rows, texts, strict=False)
             examples = tuple(Example(table.name, table.row(start + int(row) + 1), text) for row, text in shown)

@@ -188,12 +188,8 @@ def _json(connection: DuckDBPyConnection, scan: str, name: str, wanted: list[str
     types = _describe(connection, f"read_json_auto({scan})", name)
     _check_columns(types, wanted, name)
     kept = [f"{literal(each)}: {literal(types[each] if types[each] in _NUMBERS else 'VARCHAR')}" for each in wanted]
-    return _copied(
-        connection,
-        f"read_json({scan}, columns={{{', '.join(kept)}}})" if kept else f"read_json_auto({scan})",
-        name,
-        wanted,
-    )
+    columns = f", columns={{{', '.join(kept)}}}" if kept else ""
+    return _copied(connection, f"read_json({scan}{columns})", name, wanted)
 
 
 def _plain(path: str) -> str:

@@ -1,6 +1,6 @@
 """For tests of your own: journeys from a line of text, and Hypothesis strategies for logs and surveys.
 
-`journeys_of` needs nothing beyond cxmodel. `logs` and `surveys` need Hypothesis: ``pip install "cxmodel[testing]"``.
+It needs Hypothesis, which is imported only when this package is: ``pip install "cxmodel[testing]"``.
 """
 
 from __future__ import annotations
