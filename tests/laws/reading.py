@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 
 import cxmodel as cx
-from cxmodel.data.events import _event_rows
+from cxmodel.data.events import event_rows
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import group
 from cxmodel.data.roles import Roles
@@ -32,7 +32,7 @@ def in_blocks(journeys: cx.Journeys, rows: Sequence[Row], size: int) -> cx.Journ
     fields: list[Field] = roles.fields()
     with open_tables(list(rows), [each.column for each in fields]) as (connection, tables):
         encoded = read_rows(connection, tables, fields)
-    blocks = group(_event_rows(encoded), journeys.population.vocabulary, rows_per_block=size)
+    blocks = group(event_rows(encoded.arrays, encoded.labels), journeys.population.vocabulary, rows_per_block=size)
     return evolve(journeys, population=evolve(journeys.population, parts=blocks))
 
 

@@ -79,7 +79,7 @@ def _in_memory(scan: Scan, roles: Roles) -> tuple[EventRows, Vocabulary, Reading
     rows = collected(scan)
     if not rows.size:
         raise NoRowsError("no event could be kept", hint=str(rows.reading))
-    events, counts = _paired(_event_rows(rows.arrays, rows.labels), rows.arrays, rows.labels, roles)
+    events, counts = _paired(event_rows(rows.arrays, rows.labels), rows.arrays, rows.labels, roles)
     return events, _vocabulary(scan), rows.reading.noting(*_counted(counts))
 
 
@@ -108,7 +108,7 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
         shelf.flush()
         shelf.close()
         for number, arrays in shelf.partitions():
-            events, met = _paired(_event_rows(arrays, labels), arrays, labels, roles)
+            events, met = _paired(event_rows(arrays, labels), arrays, labels, roles)
             counts.update(met)
             entries = [
                 write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
@@ -139,7 +139,8 @@ def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, readi
     )  # fmt: skip
 
 
-def _event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
+def event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
+    """Scanned arrays as events."""
     touchpoint = arrays["touchpoint"] - 1  # code 0 of a label is "missing"; touchpoints are always there
     touchpoint.flags.writeable = False
     return EventRows(

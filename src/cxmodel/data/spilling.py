@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
@@ -79,16 +80,12 @@ class SpillFolder:
 
     def __init__(self) -> None:
         sweep(Path(tempfile.gettempdir()))
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return Path(self._folder.name)
+        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
     def close(self) -> None:
         """Remove it now."""
-        self._folder.cleanup()
+        self._remove()
 
 
 def sweep(parent: Path) -> None:

@@ -1,0 +1,125 @@
+"""Logs that do not fit into memory: the same answers, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cxmodel as cx
+from cxmodel.data.spilling import FullDiskError, parse_bytes, sweep
+from cxmodel.errors import InvalidValueError
+
+GOAL = cx.Goal("purchase", touchpoints=["purchase"])
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4 million events with texts as ids: two partitions."""
+    import duckdb
+
+    made = cx.datasets.event_log(4_000_000, seed=3)
+    path = tmp_path_factory.mktemp("log") / "log.parquet"
+    connection = duckdb.connect()
+    stamps = made.time.astype("datetime64[us]").view("int64")
+    connection.register("log", {"customer": made.customer, "code": made.code.astype("int64"), "ts": stamps})
+    names = "[" + ", ".join(f"'{name}'" for name in made.names) + "]"
+    connection.execute(
+        f"COPY (SELECT 'c' || (customer % 300000) AS who, {names}[code + 1] AS what, make_timestamp(ts) AS at, "
+        f"CASE WHEN code % 3 = 0 THEN 'web' WHEN code % 3 = 1 THEN 'app' END AS via FROM log) TO '{path}'"
+    )
+    connection.close()
+    return path
+
+
+def spilled() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"cxmodel-spill-{os.getpid()}-*"))
+
+
+def compare(a: cx.Journeys, b: cx.Journeys) -> None:
+    assert (a.facts, a.population.origin) == (b.facts, b.population.origin)
+    assert a.graph().to_dict() == b.graph().to_dict()
+    assert str(a.paths().top(50)) == str(b.paths().top(50))
+    rate = cx.metrics.ConversionRate(goal=GOAL)
+    for left, right in zip(*(j.measure(rate, by="channel").to_records() for j in (a, b)), strict=True):
+        numbers = [key for key, value in left.items() if isinstance(value, float)]
+        assert [left[key] for key in numbers] == pytest.approx([right[key] for key in numbers], rel=1e-12)
+        assert {**left, **dict.fromkeys(numbers)} == {**right, **dict.fromkeys(numbers)}
+
+
+def test_the_same_answers_as_in_memory(log: Path) -> None:
+    def read(**more: Any) -> cx.Journeys:
+        return cx.read_events(
+            log, customer="who", touchpoint="what", time="at", channel="via", tz="Europe/Rome", **more
+        )
+
+    within, whole = read(memory_limit="100MB"), read()
+    assert len(spilled()) == 1
+    assert "on disk" in within.reading.notes[-1]
+    compare(within, whole)
+    compare(*(j.split(gap=timedelta(days=2), at=GOAL).where(channel="app") for j in (within, whole)))
+    del within
+    gc.collect()
+    assert spilled() == []
+
+
+def test_a_full_disk_is_told_and_nothing_stays(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on the size of files stands for the end of the disk."""
+    script = (
+        "import resource, signal, sys, cxmodel as cx\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))\n"
+        "try:\n"
+        "    cx.read_events(sys.argv[1], customer='who', touchpoint='what', time='at', memory_limit='50MB')\n"
+        "except cx.errors.CxmodelError as error:\n"
+        "    print(error.code, '|', error)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", script, str(log)], capture_output=True, text=True, check=True)
+    assert child.stdout.startswith(f"{FullDiskError.code} | there is no room")
+    assert "TMPDIR" in child.stdout
+    assert not [each for each in Path(tempfile.gettempdir()).glob("cxmodel-spill-*") if str(child.args) in each.name]
+    assert spilled() == []
+
+
+def test_what_a_killed_process_left_is_swept(log: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, time, cxmodel as cx\n"
+        "j = cx.read_events(sys.argv[1], customer='who', touchpoint='what', time='at', memory_limit='50MB')\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(log)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    sweep(tmp_path)
+    assert len(list(tmp_path.glob("cxmodel-spill-*"))) == 1
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    time.sleep(0.01)
+    sweep(tmp_path)
+    assert list(tmp_path.glob("cxmodel-spill-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 * 10**9), ("512 MiB", 512 * 2**20), ("1.5g", 0), ("100000", 100_000), ("0", 0), ("x", 0)],
+)
+def test_sizes(text: str, size: int) -> None:
+    if size:
+        assert parse_bytes(text) == size
+    else:
+        with pytest.raises(InvalidValueError, match="memory_limit"):
+            parse_bytes(text)
