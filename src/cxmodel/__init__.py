@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cxmodel.exporting import (
         installed_plugins as installed_plugins,
     )
+    from cxmodel.exporters.json import load_result as load_result
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
     from cxmodel.journeys import read_events as read_events
@@ -53,13 +54,13 @@ _HOMES: Final = {
     "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
     "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
     "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
-    "export": "exporting", "installed_plugins": "exporting", "read_events": "journeys", "read_responses": "responses",
+    "export": "exporting", "installed_plugins": "exporting", "load_result": "exporters.json", "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys", "Persona",
     "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors", "export",
-    "installed_plugins", "metrics", "read_events", "read_responses",
+    "installed_plugins", "load_result", "metrics", "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
