@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
+from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.plugins.bases import Exporter
 from cxmodel.plugins.hooks import hookimpl
 
@@ -13,4 +15,4 @@ from cxmodel.plugins.hooks import hookimpl
 @hookimpl
 def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
-    return [JsonExporter]
+    return [GraphFigure, GraphvizExporter, JsonExporter]
