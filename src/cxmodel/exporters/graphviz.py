@@ -31,7 +31,8 @@ class GraphvizExporter(Exporter[JourneyGraph]):
     Attributes:
         title: Heading of the picture.
         min_share: Transitions below this share of their source's events are hidden, 0 to 1.
-        max_edges: Most transitions to show; what is hidden is counted in the caption.
+        max_edges: Most transitions to show; without it the main ways of every touchpoint and 30 or more. What is
+            hidden is counted in the caption.
         color: Touchpoint → estimate to colour it by, such as ``journeys.measure(Nps(), by="touchpoint")``.
     """
 
@@ -42,7 +43,7 @@ class GraphvizExporter(Exporter[JourneyGraph]):
 
     title: str = ""
     min_share: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
-    max_edges: int = field(default=30, validator=validators.ge(0))
+    max_edges: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
     color: Mapping[str, Estimate] | None = None
 
     def missing(self, obj: object, extension: str) -> str | None:
@@ -103,7 +104,9 @@ def _column(i: int, heading: str | None, members: list[tuple[int, Spot]]) -> lis
         return ["  {", *nodes, same, "  }"]
     label = "<BR/>".join(_html(line) for line in wrapped(heading, width=24))
     head = f'    label=<{label}>; style=rounded; color="{FRAME}"; penwidth=1; margin=12; fontsize=13; labeljust=c;'
-    return [f"  subgraph cluster_{i} {{", head, *nodes, same, "  }"]
+    # dot stacks a column along its edges from the bottom up, and journeys read from the top
+    order = "    " + " -> ".join(f"n{number}" for number, _ in reversed(members)) + " [style=invis];"
+    return [f"  subgraph cluster_{i} {{", head, *nodes, same, *([order] if len(members) > 1 else []), "  }"]
 
 
 def _node(number: int, spot: Spot) -> str:

@@ -130,8 +130,15 @@ def _neighbours(
     return joined
 
 
-def ordered(columns: Sequence[Sequence[str]], edges: Sequence[Edge]) -> tuple[list[list[_Item]], list[list[_Item]]]:
+def ordered(
+    columns: Sequence[Sequence[str]], edges: Sequence[Edge], *, keep: bool = False
+) -> tuple[list[list[_Item]], list[list[_Item]]]:
     """Every column in the order with the fewest crossings found: barycentre sweeps from the left and from the right.
+
+    Args:
+        columns: Names by column.
+        edges: Source, target, weight.
+        keep: Keep the order of the names, and only find places for the edges that pass.
 
     Returns:
         The columns, with places for passing edges, and the chain of places of every edge.
@@ -145,6 +152,7 @@ def ordered(columns: Sequence[Sequence[str]], edges: Sequence[Edge]) -> tuple[li
         for i in order:
             if 0 <= i + side < len(items):
                 items[i] = _by_barycentre(items, joined, i, side)
+                items[i] = _names_in_order(items[i], columns[i]) if keep else items[i]
         crossings = _crossings(items, joined)
         if crossings < fewest:
             best, fewest = [list(column) for column in items], crossings
@@ -163,6 +171,11 @@ def _by_barycentre(
     return [items[i][k] for k in sorted(range(len(items[i])), key=lambda k: (centre(k), k))]
 
 
+def _names_in_order(items: Sequence[_Item], names: Sequence[str]) -> list[_Item]:
+    following = iter(names)
+    return [(-1, next(following)) if name else (number, "") for number, name in items]
+
+
 def _crossings(items: Sequence[Sequence[_Item]], joined: Mapping[tuple[int, _Item], list[tuple[int, _Item]]]) -> int:
     total = 0
     for i, column in enumerate(items[:-1]):
@@ -177,7 +190,7 @@ def _crossings(items: Sequence[Sequence[_Item]], joined: Mapping[tuple[int, _Ite
 
 def laid_out(
     columns: Sequence[Sequence[str]], edges: Sequence[Edge], sizes: Mapping[str, tuple[float, float]], *,
-    gap: float = 70.0, space: float = 18.0,
+    gap: float = 70.0, space: float = 26.0, keep: bool = False,
 ) -> Layout:  # fmt: skip
     """Places of nodes in columns from left to right, and routes of edges that pass between them.
 
@@ -187,8 +200,9 @@ def laid_out(
         sizes: Width and height of each node.
         gap: Free width between columns.
         space: Free height between nodes of a column.
+        keep: Keep the order of the names in their columns.
     """
-    items, chains = ordered(columns, edges)
+    items, chains = ordered(columns, edges, keep=keep)
     heights = [[sizes[name][1] if name else _LANE for _, name in column] for column in items]
     ys = _levelled(items, heights, _neighbours(items, chains, columns), space)
     boxes: dict[str, Box] = {}
@@ -205,9 +219,10 @@ def laid_out(
                 lanes[number, i] = (y, y)
         x += width + gap
     routes = _routes(columns, edges, boxes, lanes, spans)
-    height = max((box.y + box.height / 2 for box in boxes.values()), default=0.0)
-    height = max([height, *(y for route in routes for _, y in route)])
-    return Layout(boxes=boxes, routes=routes, width=max(x - gap, 0.0), height=height)
+    points = [point for route in routes for point in route]
+    height = max([0.0, *(box.y + box.height / 2 for box in boxes.values()), *(y for _, y in points)])
+    width = max([0.0, x - gap, *(x + _LANE for x, _ in points)])
+    return Layout(boxes=boxes, routes=routes, width=width, height=height)
 
 
 def _levelled(
@@ -273,6 +288,7 @@ def _routes(
     lanes: Mapping[tuple[int, int], Point], spans: Sequence[tuple[float, float]],
 ) -> list[list[Point]]:  # fmt: skip
     at = {name: i for i, column in enumerate(columns) for name in column}
+    beside = _beside(columns, boxes, list(lanes.items()))
     ends: dict[tuple[str, bool], list[tuple[float, int, int]]] = {}
     inner: list[list[Point]] = []
     for number, (source, target, _) in enumerate(edges):
@@ -283,22 +299,49 @@ def _routes(
             y = lanes[number, column][0]
             points += [(left, y), (right, y)] if b > a else [(right, y), (left, y)]
         inner.append(points)
+        if (source, target) in beside:
+            continue
         toward, back = (points[0][1], points[-1][1]) if points else (boxes[target].y, boxes[source].y)
         ends.setdefault((source, b >= a), []).append((toward, number, 0))
         ends.setdefault((target, b <= a), []).append((back, number, 1))
     ports = _ports(ends, boxes)
-    return [
-        [ports[number, 0], *_bulge(inner[number], ports[number, 0], ports[number, 1], number, at[s] == at[t]), ports[number, 1]]
-        for number, (s, t, _) in enumerate(edges)
-    ]
+    routes: list[list[Point]] = []
+    for number, (source, target, _) in enumerate(edges):
+        if (source, target) in beside:
+            routes.append(_straight(boxes[source], boxes[target]))
+        elif at[source] == at[target]:
+            routes.append(_bulge(ports[number, 0], ports[number, 1], spans[at[source]][1]))
+        else:
+            routes.append([ports[number, 0], *inner[number], ports[number, 1]])
+    return routes
 
 
-def _bulge(inner: list[Point], start: Point, end: Point, number: int, same: bool) -> list[Point]:
-    """An edge inside a column leaves it to the right and comes back."""
-    if not same:
-        return inner
-    x = max(start[0], end[0]) + 14.0 + 5.0 * (number % 4)
-    return [(x, start[1]), (x, end[1])]
+def _beside(
+    columns: Sequence[Sequence[str]], boxes: Mapping[str, Box], lanes: Sequence[tuple[tuple[int, int], Point]]
+) -> set[tuple[str, str]]:
+    """Nodes of one column with nothing between them, both ways."""
+    out: set[tuple[str, str]] = set()
+    for i, column in enumerate(columns):
+        passing = [y for (_, at), (y, _) in lanes if at == i]
+        stack = sorted(column, key=lambda name: boxes[name].y)
+        for a, b in zip(stack, stack[1:], strict=False):
+            if not any(boxes[a].y < y < boxes[b].y for y in passing):
+                out |= {(a, b), (b, a)}
+    return out
+
+
+def _straight(a: Box, b: Box) -> list[Point]:
+    """Down on the left of the middle, up on the right of it."""
+    down = b.y > a.y
+    x = (a.x + b.x) / 2 + min(a.width, b.width) * (-0.18 if down else 0.18)
+    side = 0.5 if down else -0.5
+    return [(x, a.y + side * a.height), (x, b.y - side * b.height)]
+
+
+def _bulge(start: Point, end: Point, edge: float) -> list[Point]:
+    """An edge inside a column leaves it to the right and comes back, the further the longer it is."""
+    x = max(start[0], end[0], edge - 12.0) + 12.0 + 0.09 * abs(end[1] - start[1])
+    return [start, (x, start[1]), (x, end[1]), end]
 
 
 def _ports(
@@ -312,3 +355,13 @@ def _ports(
         for k, (_, number, end) in enumerate(those):
             ports[number, end] = (x, box.y + box.height * 0.84 * ((k + 0.5) / len(those) - 0.5))
     return ports
+
+
+def ports_needed(columns: Sequence[Sequence[str]], edges: Sequence[Edge]) -> dict[str, int]:
+    """How many edges touch the busier side of each node."""
+    at = {name: i for i, column in enumerate(columns) for name in column}
+    sides: dict[tuple[str, bool], int] = {}
+    for source, target, _ in edges:
+        for key in ((source, at[target] >= at[source]), (target, at[target] <= at[source])):
+            sides[key] = sides.get(key, 0) + 1
+    return {name: max(sides.get((name, True), 0), sides.get((name, False), 0)) for name in at}

@@ -18,6 +18,7 @@ MOST_TOUCHPOINTS: Final = 300
 NO_STAGE: Final = "no stage"
 SEPARATOR: Final = " · "
 LEAST_NOTED: Final = 0.01
+ENOUGH: Final = 30
 
 
 @frozen(kw_only=True)
@@ -78,14 +79,15 @@ class JourneyView:
 
 
 def view(
-    graph: JourneyGraph, *, min_share: float, max_edges: int, color: Mapping[str, Estimate] | None = None
+    graph: JourneyGraph, *, min_share: float, max_edges: int | None, color: Mapping[str, Estimate] | None = None
 ) -> JourneyView:
     """What to draw of a graph.
 
     Args:
         graph: The journey graph.
         min_share: Transitions below this share of their source's events are hidden, 0 to 1.
-        max_edges: Most transitions to show; each touchpoint's most frequent way in and out are kept first.
+        max_edges: Most transitions to show, each touchpoint's most frequent way in and out first. Without it these
+            and the most frequent others, 30 or more.
         color: Touchpoint → estimate to colour it by.
     """
     stages = _stages(graph)
@@ -136,12 +138,22 @@ def _columns(
         columns = columns_of(names, depth)
         return tuple(map(tuple, columns)), (None,) * len(columns)
     of = {name: str(graph.nodes[name].get("stage") or "") for name in names}
-    groups = [(stage, tuple(name for name in names if of[name] == stage)) for stage in [*stages, ""]]
-    groups = [(stage or NO_STAGE, members) for stage, members in groups if members]
-    return tuple(members for _, members in groups), tuple(stage for stage, _ in groups)
+    groups = [(stage or NO_STAGE, [name for name in names if of[name] == stage]) for stage in [*stages, ""]]
+    groups = [(stage, members) for stage, members in groups if members]
+    return tuple(_by_flow(graph, members) for _, members in groups), tuple(stage for stage, _ in groups)
 
 
-def _shown(graph: JourneyGraph, min_share: float, max_edges: int) -> dict[tuple[str, str], int]:
+def _by_flow(graph: JourneyGraph, members: Sequence[str]) -> tuple[str, ...]:
+    """Touchpoints of a stage: those that lead to the others more often than back come first."""
+    inside = set(members)
+    net = dict.fromkeys(members, 0)
+    for a, b, data in graph.subgraph(inside).edges(data=True):
+        net[a] += int(data.get("count", 1))
+        net[b] -= int(data.get("count", 1))
+    return tuple(sorted(members, key=lambda name: -net[name]))
+
+
+def _shown(graph: JourneyGraph, min_share: float, max_edges: int | None) -> dict[tuple[str, str], int]:
     """Transitions that are shown, most frequent first."""
     counts = {(a, b): int(data.get("count", 1)) for a, b, data in graph.edges(data=True)}
     ranked = sorted(counts, key=lambda pair: (-counts[pair], str(pair)))
@@ -155,7 +167,8 @@ def _shown(graph: JourneyGraph, min_share: float, max_edges: int) -> dict[tuple[
         first_out.setdefault(pair[0], pair)
         first_in.setdefault(pair[1], pair)
     main = {*first_in.values(), *first_out.values()}
-    kept = sorted(between, key=lambda pair: pair not in main)[:max_edges]
+    most = max(ENOUGH, len(main)) if max_edges is None else max_edges
+    kept = sorted(between, key=lambda pair: pair not in main)[:most]
     return {pair: counts[pair] for pair in sorted([*kept, *loops], key=lambda pair: (-counts[pair], str(pair)))}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from attrs import field, frozen, validators
 
 from cxmodel.exporters.colours import FRAME, INK, LINE, PAPER, RUST, VERMILLION
-from cxmodel.exporters.layout import Box, Layout, Point, laid_out
+from cxmodel.exporters.layout import Box, Layout, Point, laid_out, ports_needed
 from cxmodel.exporters.matplotlib.drawing import (
     MARGIN,
     FigureExporter,
@@ -31,6 +31,7 @@ _NAME: Final = 10.0
 _NOTE: Final = 8.0
 _LEAST_WIDTH: Final = 360.0
 _AROUND: Final = 12.0
+_PORT: Final = 7.5
 _TRIES: Final = (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78, 0.15, 0.85)
 
 
@@ -40,7 +41,8 @@ class GraphFigure(FigureExporter[JourneyGraph]):
 
     Attributes:
         min_share: Transitions below this share of their source's events are hidden, 0 to 1.
-        max_edges: Most transitions to show; what is hidden is counted in the caption.
+        max_edges: Most transitions to show; without it the main ways of every touchpoint and 30 or more. What is
+            hidden is counted in the caption.
         color: Touchpoint → estimate to colour it by, such as ``journeys.measure(Nps(), by="touchpoint")``.
     """
 
@@ -48,7 +50,7 @@ class GraphFigure(FigureExporter[JourneyGraph]):
     takes: ClassVar[tuple[type, ...]] = (JourneyGraph,)
 
     min_share: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
-    max_edges: int = field(default=30, validator=validators.ge(0))
+    max_edges: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
     color: Mapping[str, Estimate] | None = None
 
     def missing(self, obj: object, extension: str) -> str | None:
@@ -77,12 +79,14 @@ class GraphFigure(FigureExporter[JourneyGraph]):
         seen = self._view(obj)
         texts = {name: _Text.of(spot, pen) for name, spot in seen.spots.items()}
         edges = [(way.source, way.target, float(way.count)) for way in seen.ways]
-        layout = laid_out(seen.columns, edges, {name: text.size for name, text in texts.items()})
+        busy = ports_needed(seen.columns, edges)
+        sizes = {name: (text.size[0], max(text.size[1], _PORT * busy[name])) for name, text in texts.items()}
+        layout = laid_out(seen.columns, edges, sizes, keep=any(seen.headings))
         headings = [pen.lines(each, width=22, most=2) if each else [] for each in seen.headings]
         width = max(layout.width + 2 * (MARGIN + _AROUND), _LEAST_WIDTH)
         head = head_lines(pen, self.heading(obj), seen.caption, width - 2 * MARGIN)
         foot = pen.lines(pen.note, width=int(width / 5.6), most=3) if pen.note else []
-        above = head_height(head) + _AROUND + 14.0 * max(map(len, headings), default=0)
+        above = head_height(head) + 6.0 + 14.0 * max(map(len, headings), default=0)
         height = above + layout.height + _AROUND + MARGIN + 12.5 * len(foot)
         figure = sized(width, height)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -143,7 +147,7 @@ def _draw_node(axes: Axes, number: int, box: Box, text: _Text, spot: Spot) -> No
         linewidth=0.9, zorder=3, gid=f"touchpoint-{number}",
     )  # fmt: skip
     axes.add_patch(patch)
-    y = box.y - box.height / 2 + 4.5 + 6.5
+    y = box.y - text.size[1] / 2 + 4.5 + 6.5
     for line in text.lines:
         axes.text(box.x, y, line, size=_NAME, ha="center", va="center", zorder=4)
         y += 13.0
@@ -184,6 +188,9 @@ def curve(route: Sequence[Point]) -> list[tuple[Point, Point, Point, Point]]:
         return [(a, (b[0] + 8.0, b[1]), (c[0] + 8.0, c[1]), d)]
     out = []
     for a, b in zip(route, route[1:], strict=False):
+        if a[0] == b[0]:
+            out.append((a, (a[0], (2 * a[1] + b[1]) / 3), (a[0], (a[1] + 2 * b[1]) / 3), b))
+            continue
         middle = (a[0] + b[0]) / 2
         out.append((a, (middle, a[1]), (middle, b[1]), b))
     return out
@@ -231,7 +238,10 @@ def _draw_way(axes: Axes, way: Way, route: Sequence[Point]) -> None:
 
 
 def label_place(route: Sequence[Point], width: float, taken: Sequence[Box]) -> Box:
-    """Where the count of a transition stands: on its line, at the first place that is free."""
+    """Where the count of a transition stands: on its line, at the first place that is free; beside an upright line."""
+    if len(route) == 2 and route[0][0] == route[1][0]:
+        side = -1 if route[1][1] > route[0][1] else 1
+        return Box(route[0][0] + side * (width / 2 + 4.0), (route[0][1] + route[1][1]) / 2, width, 10.0)
     pieces = sorted(curve(route), key=lambda piece: abs(piece[0][1] - piece[3][1]) < 1e-9 and len(route) > 2)
     spots = [Box(*at(piece, t), width, 10.0) for piece in pieces for t in _TRIES]
 
