@@ -56,8 +56,8 @@ def shades(of: Mapping[str, Estimate], names: Sequence[str]) -> dict[str, Shade]
     better = "lower is better" if known[0].direction == "lower" else "higher is better"
     unit = known[0].unit
     legend = (
-        f"Colour and sign against the mean of {figure(middle, unit)}: ▲ above, ▼ below (blue better, orange worse), "
-        f"≈ not clearly either; {better}."
+        f"Colour and sign against the mean of {figure(middle, unit)}: ▲\u00a0above, ▼\u00a0below (blue better, orange worse), "
+        f"≈\u00a0not clearly either; {better}."
     )
     return {name: _shade(each, middle, widest, legend) for name, each in there.items()}
 

@@ -81,12 +81,17 @@ def dot_text(seen: JourneyView, title: str) -> str:
         f' fontcolor="{INK}", fontsize=11, penwidth=1, margin="0.1,0.05"];',
         f'  edge [color="{LINE}", fontname="{FONT}", fontcolor="{INK}", fontsize=9, arrowsize=0.7];',
     ]
+    joined = {frozenset((way.source, way.target)) for way in seen.ways}
     for i, column in enumerate(seen.columns):
         lines += _column(i, seen.headings[i], [(number[name], seen.spots[name]) for name in column])
+        if seen.headings[i] is not None:
+            lines += _order(list(column), number, joined)
     firsts = [f"n{number[column[0]]}" for column in seen.columns]
     if len(firsts) > 1:
         lines.append(f"  {' -> '.join(firsts)} [style=invis, weight=100];")
-    lines += [_edge(way, number) for way in seen.ways]
+    place = {name: k for column in seen.columns for k, name in enumerate(column)}
+    upward = {way for way in seen.ways if way.inside and place[way.source] < place[way.target]}
+    lines += [_edge(way, number, turned=way in upward) for way in seen.ways]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -104,9 +109,13 @@ def _column(i: int, heading: str | None, members: list[tuple[int, Spot]]) -> lis
         return ["  {", *nodes, same, "  }"]
     label = "<BR/>".join(_html(line) for line in wrapped(heading, width=24))
     head = f'    label=<{label}>; style=rounded; color="{FRAME}"; penwidth=1; margin=12; fontsize=13; labeljust=c;'
-    # dot stacks a column along its edges from the bottom up, and journeys read from the top
-    order = "    " + " -> ".join(f"n{number}" for number, _ in reversed(members)) + " [style=invis];"
-    return [f"  subgraph cluster_{i} {{", head, *nodes, same, *([order] if len(members) > 1 else []), "  }"]
+    return [f"  subgraph cluster_{i} {{", head, *nodes, same, "  }"]
+
+
+def _order(column: list[str], number: Mapping[str, int], joined: set[frozenset[str]]) -> list[str]:
+    """Keeps a column in its order: dot stacks it along its edges from the bottom up, and journeys read from the top."""
+    pairs = [pair for pair in zip(column, column[1:], strict=False) if frozenset(pair) not in joined]
+    return [f"  n{number[below]} -> n{number[above]} [style=invis];" for above, below in pairs]
 
 
 def _node(number: int, spot: Spot) -> str:
@@ -124,13 +133,14 @@ def _note(note: str) -> str:
     return f'<FONT POINT-SIZE="9">{SEPARATOR}</FONT>'.join(parts)
 
 
-def _edge(way: Way, number: Mapping[str, int]) -> str:
+def _edge(way: Way, number: Mapping[str, int], *, turned: bool) -> str:
     look = f'xlabel="{way.count:,}", penwidth={0.7 + 5.3 * way.share**0.5:.2f}'
     if way.kind == "back":
         look += f', style=dashed, color="{VERMILLION}"'
-    if way.kind != "next":
+    if way.kind != "next" and not way.inside:
         look += ", constraint=false"
-    return f"  n{number[way.source]} -> n{number[way.target]} [{look}];"
+    tail, head = (way.target, way.source) if turned else (way.source, way.target)
+    return f"  n{number[tail]} -> n{number[head]} [{look}{', dir=back' if turned else ''}];"
 
 
 def _html(text: str) -> str:

@@ -46,6 +46,7 @@ class Way:
         count: How often.
         kind: To the next column, in the same column, over some columns, or back.
         share: Its count as a share of the largest one.
+        inside: Whether it stays in its column.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Way:
     count: int
     kind: Kind
     share: float
+    inside: bool
 
 
 @frozen(kw_only=True)
@@ -180,7 +182,7 @@ def _way(
     if kind == "same" and graph.has_edge(target, source) and int(graph.edges[target, source].get("count", 1)) > count:
         kind = "back"
     most = max((n for (a, b), n in shown.items() if a != b), default=1)
-    return Way(source=source, target=target, count=count, kind=kind, share=count / max(most, 1))
+    return Way(source=source, target=target, count=count, kind=kind, share=count / max(most, 1), inside=step == 0)
 
 
 def _notes(

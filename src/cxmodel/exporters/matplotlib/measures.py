@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cxmodel.analysis.credits import CreditComparison, CreditTable
 from cxmodel.exporters.colours import figure as number
 from cxmodel.exporters.labels import elided, visible
 from cxmodel.exporters.matplotlib.drawing import FigureExporter, Pen
-from cxmodel.exporters.matplotlib.rows import MOST_ROWS, Panel, Row, limits_of, panels_figure
+from cxmodel.exporters.matplotlib.rows import MOST_ROWS, Panel, Row, limits_of, multiples_figure, panels_figure
 from cxmodel.model.breakdowns import Breakdown
-from cxmodel.model.estimates import Estimate
+from cxmodel.model.estimates import Estimate, no_value
 from cxmodel.model.transitions import Transition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMES = {"nps": "NPS", "csat": "CSAT", "ces1": "Customer effort (CES 1)", "ces2": "Customer effort (CES 2)"}
+_NOT_CAUSE: Final = "Credit says where converting journeys passed, not what a touchpoint caused."
+_NAMES: Final = {"nps": "NPS", "csat": "CSAT", "ces1": "Customer effort (CES 1)", "ces2": "Customer effort (CES 2)"}
 
 
 @frozen(kw_only=True)
@@ -80,18 +81,41 @@ class CreditFigure(FigureExporter[CreditTable | CreditComparison]):
     def draw(self, obj: CreditTable | CreditComparison, pen: Pen) -> Figure:
         """One panel per model, touchpoints in the same order in each."""
         tables = _tables(obj)
-        order = _by_credit(list(tables.values()))
-        listed = {name: [(t, table[t]) for t in order if t in table] for name, table in tables.items()}
-        rows = {name: [*each, ("direct (no touchpoint before)", tables[name].direct)] for name, each in listed.items()}
+        order = _by_credit(list(tables.values()))[:MOST_ROWS]
+        rows = {name: [*_of(table, order), ("no touchpoint before", table.direct)] for name, table in tables.items()}
         everything = [row for each in rows.values() for row in each]
-        scale = limits_of([row for _, row in _drawn(everything)], 0.0, math.inf)
-        panels = [
-            panel(each, heading=spoken(name) if len(rows) > 1 else "", limits=scale, axis="conversions")
-            for name, each in rows.items()
-        ]
         conversions = max((table.conversions for table in tables.values()), default=0)
-        words = f"{conversions:,} conversions. {caption(everything)} Credit says where converting journeys passed, not what a touchpoint caused."
-        return panels_figure(pen, self.heading(obj), words, panels, foot=[suppressed(everything), hidden(next(iter(rows.values()), []))])
+        words = f"{conversions:,} conversions. {caption(everything)} {_NOT_CAUSE}"
+        more = max((len(table) for table in tables.values()), default=0) - len(order)
+        foot = [suppressed(everything), f"{more:,} more touchpoints are not shown." if more else ""]
+        if len(rows) == 1:
+            one = panel(next(iter(rows.values())), axis="conversions", most=MOST_ROWS + 1)
+            return panels_figure(pen, self.heading(obj), words, [one], foot=foot)
+        scale = limits_of([row for _, row in _drawn(everything)], 0.0, math.inf)
+        panels = [_small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each) for name, each in rows.items()]
+        return multiples_figure(pen, self.heading(obj), words, panels, foot=foot) if panels else panels_figure(
+            pen, self.heading(obj), words, [panel([])]
+        )  # fmt: skip
+
+
+def _of(table: CreditTable, order: Sequence[str]) -> list[tuple[str, Estimate]]:
+    """The touchpoints in order; one that a model gives nothing has no value there."""
+    none = no_value("the model does not know it")
+    return [(name, table[name] if name in table else none) for name in order]
+
+
+def _small(one: Panel, named: Sequence[tuple[str, Estimate]]) -> Panel:
+    """The panel with its values as the only cells, and a row for each touchpoint whether it has a value or not."""
+    drawn = iter(one.rows)
+    rows = [
+        Row(label=label, value=0.0, cells=("–",)) if each.value is None else _value_only(next(drawn))
+        for label, each in named
+    ]
+    return evolve(one, rows=rows, heads=("value",), axis="conversions")
+
+
+def _value_only(row: Row) -> Row:
+    return evolve(row, cells=row.cells[:1])
 
 
 def _tables(obj: CreditTable | CreditComparison) -> Mapping[str, CreditTable]:
@@ -107,10 +131,11 @@ def _by_credit(tables: Sequence[CreditTable]) -> list[str]:
 
 
 def panel(
-    named: Sequence[tuple[str, Estimate]], *, heading: str = "", limits: tuple[float, float] | None = None, axis: str = ""
-) -> Panel:
+    named: Sequence[tuple[str, Estimate]], *, heading: str = "", limits: tuple[float, float] | None = None,
+    axis: str = "", most: int = MOST_ROWS,
+) -> Panel:  # fmt: skip
     """The rows of groups that have a value."""
-    drawn = _drawn(named)[:MOST_ROWS]
+    drawn = _drawn(named)[:most]
     rows = [row for _, row in drawn]
     first = drawn[0][0] if drawn else None
     dots = first is not None and not first.range[0] <= 0 <= first.range[1]
@@ -131,24 +156,25 @@ def _axis(first: Estimate | None) -> str:
 
 
 def _drawn(named: Sequence[tuple[str, Estimate]]) -> list[tuple[Estimate, Row]]:
-    return [(each, _row(label, each)) for label, each in named if each.value is not None]
+    known = [(label, each) for label, each in named if each.value is not None]
+    largest = max((abs(each.require()) for _, each in known), default=0.0)
+    return [(each, _row(label, each, 0 if largest >= 1000 else 1 if largest >= 10 else 2)) for label, each in known]
 
 
-def _row(label: str, each: Estimate) -> Row:
+def _row(label: str, each: Estimate, decimals: int) -> Row:
     value, interval = each.require(), each.interval
+    spec = ".1%" if each.unit == "share" else f",.{decimals}f"
     ends = "none"
     if interval is not None:
-        ends = f"{_short(interval.low, each.unit)} to {_short(interval.high, each.unit)}"
+        ends = f"{_short(interval.low, spec)} to {_short(interval.high, spec)}"
     return Row(
         label=label, value=value, low=interval and interval.low, high=interval and interval.high,
-        cells=(_short(value, each.unit), ends, f"{each.n:,}"),
+        cells=(_short(value, spec), ends, f"{each.n:,}"),
     )  # fmt: skip
 
 
-def _short(value: float, unit: str) -> str:
-    if not math.isfinite(value):
-        return "unbounded"
-    return number(value, "share" if unit == "share" else "").replace("-", "−")
+def _short(value: float, spec: str) -> str:
+    return format(value, spec).replace("-", "−") if math.isfinite(value) else "unbounded"
 
 
 def caption(named: Sequence[tuple[str, Estimate]]) -> str:

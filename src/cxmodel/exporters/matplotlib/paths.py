@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import field, frozen, validators
 
 from cxmodel.analysis.funnels import FunnelStep, FunnelTable
-from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.paths import Path, PathTable, TopPaths
 from cxmodel.exporters.labels import elided, percent, visible
 from cxmodel.exporters.matplotlib.drawing import FigureExporter, Pen
 from cxmodel.exporters.matplotlib.rows import MOST_ROWS, Panel, Row, limits_of, panels_figure
@@ -49,7 +49,7 @@ class PathsFigure(FigureExporter[TopPaths | PathTable]):
         top = self._top(obj)
         rows = [
             Row(
-                label=" → ".join(elided(name, 40) for name in path.touchpoints), value=path.share,
+                label=_spelled(path), value=path.share,
                 cells=(f"{path.count:,}", percent(path.share)),
             )
             for path in top.shown
@@ -57,7 +57,7 @@ class PathsFigure(FigureExporter[TopPaths | PathTable]):
         if top.other.paths:
             rows.append(
                 Row(
-                    label=f"{top.other.paths:,} other paths", value=top.other.share, pale=True,
+                    label=f"{top.other.paths:,} other paths (no bar)", value=0.0,
                     cells=(f"{top.other.count:,}", percent(top.other.share)),
                 )
             )  # fmt: skip
@@ -111,13 +111,19 @@ class FunnelFigure(FigureExporter[FunnelTable]):
         return panels_figure(pen, self.heading(obj), f"{caption}.", [panel])
 
 
+def _spelled(path: Path) -> str:
+    """The path, to be broken only between touchpoints."""
+    names = [elided(name, 40).replace(" ", "\u00a0") for name in path.touchpoints]
+    return " →\u00a0".join(names)
+
+
 def _share(step: FunnelStep) -> str:
-    return "–" if step.of_previous.value is None else percent(step.of_previous.value)
+    return "–" if step.of_previous.value is None else f"{step.of_previous.value:.1%}"
 
 
 def _interval(step: FunnelStep) -> str:
     interval = step.of_previous.interval
-    return "" if interval is None else f"{interval.low:.0%} to {interval.high:.0%}"
+    return "–" if interval is None else f"{interval.low:.1%} to {interval.high:.1%}"
 
 
 def _wait(seconds: float | None) -> str:

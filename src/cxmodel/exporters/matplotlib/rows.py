@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from cxmodel.exporters.colours import BLUE, FRAME, INK, QUIET
+from cxmodel.exporters.colours import BLUE, INK, QUIET
 from cxmodel.exporters.matplotlib.drawing import (
     MARGIN,
     Pen,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 40
 _PLOT: Final = 320.0
+_SMALL: Final = 130.0
 _LABEL: Final = 9.5
 _CELL: Final = 9.0
 _GAP: Final = 12.0
@@ -42,7 +43,6 @@ class Row:
         low: Lower end of its interval.
         high: Upper end.
         cells: Texts to its right, one per column.
-        pale: Whether it is a remainder rather than a group.
     """
 
     label: str
@@ -50,7 +50,6 @@ class Row:
     low: float | None = None
     high: float | None = None
     cells: tuple[str, ...] = ()
-    pale: bool = False
 
 
 @frozen(kw_only=True)
@@ -102,7 +101,7 @@ def panels_figure(
     head = head_lines(pen, title, caption, width - 2 * MARGIN)
     notes = [line for text in (*foot, pen.note) if text for line in pen.lines(text, width=int(width / 5.4), most=6)]
     heights = [[_row_height(lines) for lines in each] for each in labels]
-    tall = [sum(hs) + 58.0 + (18.0 if panel.heading else 0.0) for hs, panel in zip(heights, panels, strict=True)]
+    tall = [sum(hs) + 52.0 + (18.0 if panel.heading else 0.0) for hs, panel in zip(heights, panels, strict=True)]
     height = head_height(head) + sum(tall) + 12.5 * len(notes) + MARGIN
     figure = sized(width, height)
     top = head_height(head)
@@ -115,6 +114,32 @@ def panels_figure(
         axes = figure.add_axes((box[0] / width, 1 - (box[1] + box[3]) / height, box[2] / width, box[3] / height))
         _draw_panel(axes, pen, panel, lines, hs, cells)
         top += size
+    write_head(figure, head)
+    write_foot(figure, notes)
+    return figure
+
+
+def multiples_figure(
+    pen: Pen, title: str, caption: str, panels: Sequence[Panel], *, foot: Sequence[str] = ()
+) -> Figure:
+    """Panels side by side on one scale; their rows are the same, so labels stand once."""
+    labels = [pen.lines(row.label, width=panels[0].width, most=2) for row in panels[0].rows]
+    left = MARGIN + max((pen.width(line, _LABEL) for lines in labels for line in lines), default=0.0) + _GAP
+    cell = max(_cell_widths(pen, panels), default=0.0)
+    each = _SMALL + cell + 3 * _GAP
+    width = left + each * len(panels) + MARGIN
+    head = head_lines(pen, title, caption, width - 2 * MARGIN)
+    notes = [line for text in (*foot, pen.note) if text for line in pen.lines(text, width=int(width / 5.4), most=6)]
+    heights = [_row_height(lines) for lines in labels]
+    height = head_height(head) + 34.0 + sum(heights) + 40.0 + 12.5 * len(notes) + MARGIN
+    figure = sized(width, height)
+    bottom = 1 - (head_height(head) + 34.0 + sum(heights)) / height
+    for i, panel in enumerate(panels):
+        x = left + i * each
+        axes = figure.add_axes((x / width, bottom, _SMALL / width, sum(heights) / height))
+        _draw_panel(axes, pen, panel, labels if i == 0 else [[]] * len(labels), heights, [cell])
+        text = pen.line(panel.heading)
+        figure.text(x / width, bottom + (sum(heights) + 16.0) / height, text, size=10.5, weight="bold", va="bottom")
     write_head(figure, head)
     write_foot(figure, notes)
     return figure
@@ -152,14 +177,21 @@ def _draw_panel(
     axes.set_yticks([])
     axes.set_xlabel(pen.line(panel.axis), size=9, color=QUIET)
     axes.tick_params(axis="x", labelsize=8.5, colors=QUIET, length=0)
-    if panel.percent:
-        axes.xaxis.set_major_formatter(lambda share, _: f"{share * 100:.3g}%")
+    axes.xaxis.set_major_formatter(_in_percent if panel.percent else _in_figures)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
     if not panel.dots:
         axes.axvline(0.0, color=INK, linewidth=0.8, zorder=3)
+
+
+def _in_percent(share: float, _: object) -> str:
+    return f"{share * 100:.3g}%".replace("-", "−")
+
+
+def _in_figures(value: float, _: object) -> str:
+    return f"{value:,.6g}".replace("-", "−")
 
 
 def _write_cells(axes: Axes, cells: Sequence[str], y: float, widths: Sequence[float], colour: str = INK) -> None:
@@ -174,7 +206,7 @@ def _write_cells(axes: Axes, cells: Sequence[str], y: float, widths: Sequence[fl
 
 
 def _draw_bar(axes: Axes, row: Row, y: float, height: float) -> None:
-    axes.barh(y, row.value, height=0.62 * height, color=FRAME if row.pale else "#8fc1e0", edgecolor="none", zorder=2)
+    axes.barh(y, row.value, height=0.62 * height, color="#8fc1e0", edgecolor="none", zorder=2)
     _draw_interval(axes, row, y)
     if row.low is not None:
         axes.plot([row.value], [y], marker="o", markersize=4.5, color=BLUE, zorder=5)
