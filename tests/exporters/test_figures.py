@@ -1,4 +1,4 @@
-"""Figures of breakdowns, credit, funnels and paths, judged by their artists: what is written, where, and nothing clipped."""
+"""Figures of breakdowns, credit, funnels and paths, judged by their artists: what is written, and where."""
 
 import io
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from itertools import combinations
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,18 +16,20 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
+from tests.exporters.results import HOSTILE, breakdowns, comparisons, funnels, top_paths
 
 import cxmodel as cx
 from cxmodel.analysis.credits import CreditComparison, CreditTable
+from cxmodel.analysis.funnels import FunnelTable
+from cxmodel.analysis.paths import TopPaths
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
-from tests.exporters.results import HOSTILE, breakdowns, comparisons, funnels, top_paths
 
 few = settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 
 
 def texts_of(figure: Figure) -> list[Text]:
-    return [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
+    return [text for text in cast("list[Text]", figure.findobj(Text)) if text.get_text() and text.get_visible()]
 
 
 def words(figure: Figure) -> list[str]:
@@ -34,7 +37,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def extents(figure: Figure) -> list[tuple[str, Bbox]]:
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
     inside_axes = {id(t) for axes in figure.axes for t in [*axes.get_xticklabels(), *axes.get_yticklabels()]}
     return [(t.get_text(), t.get_window_extent(renderer)) for t in texts_of(figure) if id(t) not in inside_axes]
@@ -63,13 +66,25 @@ def estimate(value: float | None, low: float = 0.0, high: float = 0.0, n: int = 
 
 def nps() -> cx.Breakdown[str, cx.Estimate]:
     groups = {"ad": estimate(32.0, 20, 44), "call": estimate(-9.0, -20, 2), "chat": estimate(None, n=3)}
-    return cx.Breakdown(by=("touchpoint",), metric="nps", groups=groups, unassigned=estimate(5.0, 1, 9), overlapping=True)
+    return cx.Breakdown(
+        by=("touchpoint",), metric="nps", groups=groups, unassigned=estimate(5.0, 1, 9), overlapping=True
+    )
 
 
 def test_bars_say_value_interval_and_n() -> None:
     figure = BreakdownFigure().figure(nps())
     said = words(figure)
-    assert {"NPS by touchpoint", "ad", "call", "32.0", "−9.0", "20.0 to 44.0", "−20.0 to 2.0", "20", "95% interval"} <= set(said)
+    assert {
+        "NPS by touchpoint",
+        "ad",
+        "call",
+        "32.0",
+        "−9.0",
+        "20.0 to 44.0",
+        "−20.0 to 2.0",
+        "20",
+        "95% interval",
+    } <= set(said)
     assert "chat" not in said
     assert any("No value (fewer than 10 answers): chat." in text for text in said)
     assert any("Without a touchpoint: 5" in text for text in said)
@@ -111,12 +126,16 @@ def test_groups_of_tables_are_not_drawn() -> None:
 def test_credit_keeps_direct_apart_and_models_on_one_scale() -> None:
     def table(name: str, scale: float) -> CreditTable:
         groups = {"ad": estimate(3 * scale, 0, 4), "direct": estimate(scale, 0, 2)}
-        return CreditTable(by=("touchpoint",), metric=name, groups=groups, goal="buy", conversions=9, direct=estimate(2.0, 1, 3))
+        return CreditTable(
+            by=("touchpoint",), metric=name, groups=groups, goal="buy", conversions=9, direct=estimate(2.0, 1, 3)
+        )
 
     one = CreditFigure().figure(table("first_credit", 1.0))
     assert {"ad", "direct", "no touchpoint before"} <= set(words(one))
     check_layout(one)
-    both = CreditFigure().figure(CreditComparison(models={n: table(n, s) for n, s in (("first_credit", 1.0), ("last_credit", 9.0))}))
+    both = CreditFigure().figure(
+        CreditComparison(models={n: table(n, s) for n, s in (("first_credit", 1.0), ("last_credit", 9.0))})
+    )
     assert {"First credit", "Last credit"} <= set(words(both))
     assert words(both).count("ad") == 1
     assert len({axes.get_xlim() for axes in both.axes}) == 1
@@ -142,7 +161,9 @@ def test_a_funnel_shows_counts_shares_and_waits() -> None:
 
 def test_paths_show_the_remainder() -> None:
     figure = PathsFigure(most=2).figure(journeys().paths())
-    assert {"a →\u00a0b →\u00a0c", "2 other paths (no bar)", "40%", "5 journeys on 4 distinct paths."} <= set(words(figure))
+    assert {"a →\u00a0b →\u00a0c", "2 other paths (no bar)", "40%", "5 journeys on 4 distinct paths."} <= set(
+        words(figure)
+    )
     check_layout(figure)
     assert PathsFigure().alt_text(journeys().paths().top(1)).endswith("Other paths: 3 journeys (60%).")
 
@@ -163,13 +184,13 @@ def test_any_credit_is_drawn(obj: CreditComparison) -> None:
 
 @given(funnels)
 @few
-def test_any_funnel_is_drawn(obj: cx.analysis.funnels.FunnelTable) -> None:  # type: ignore[name-defined]
+def test_any_funnel_is_drawn(obj: FunnelTable) -> None:
     ET.fromstring(FunnelFigure().write(obj, ".svg").decode())
 
 
 @given(top_paths)
 @few
-def test_any_paths_are_drawn(obj: cx.analysis.paths.TopPaths) -> None:  # type: ignore[name-defined]
+def test_any_paths_are_drawn(obj: TopPaths) -> None:
     ET.fromstring(PathsFigure().write(obj, ".svg").decode())
 
 
@@ -192,7 +213,9 @@ def test_same_bytes_everywhere(extension: str) -> None:
         f"sys.stdout.buffer.write(BreakdownFigure().write(hostile(), {extension!r}))"
     )
     first = BreakdownFigure().write(hostile(), extension)
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": "5"})
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": "5"}
+    )
     assert run.stdout == first
 
 
@@ -207,7 +230,10 @@ def test_pictures_are_described() -> None:
 
 def test_matplotlib_loads_only_when_something_is_drawn() -> None:
     code = "import sys, cxmodel.exporters.builtin; print('matplotlib' in sys.modules, 'pygraphviz' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+        == "False False\n"
+    )
 
 
 def test_the_users_settings_neither_leak_in_nor_out() -> None:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import warnings
 import xml.etree.ElementTree as ET
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.exporters.results import HOSTILE, graphs
 
 import cxmodel as cx
 from cxmodel.exporters import graphviz
@@ -23,7 +24,7 @@ from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.labels import visible
 from cxmodel.exporters.matplotlib.graph import GraphFigure, at, curve
 from cxmodel.exporters.views import view
-from tests.exporters.results import HOSTILE, graphs
+from cxmodel.plugins.registry import default_registry
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -34,7 +35,9 @@ def hostile_graph(*, stages: bool) -> cx.JourneyGraph:
     if stages:
         facts = [{**each, "stage": HOSTILE[i % 4]} for i, each in enumerate(facts)]  # type: ignore[dict-item]
     ring = zip(HOSTILE, [*HOSTILE[1:], HOSTILE[0]], strict=True)
-    return cx.JourneyGraph.of_counts(zip(HOSTILE, facts, strict=True), [(a, b, {"count": 4}) for a, b in ring], journeys=23)
+    return cx.JourneyGraph.of_counts(
+        zip(HOSTILE, facts, strict=True), [(a, b, {"count": 4}) for a, b in ring], journeys=23
+    )
 
 
 def two() -> cx.JourneyGraph:
@@ -61,7 +64,7 @@ def xml_kept(name: str) -> str:
 
 def svg_titles(svg: bytes) -> list[str]:
     root = ET.fromstring(svg.decode("utf-8"))
-    groups = [each for each in root.iter(f"{SVG}g") if each.get("id", "").startswith("touchpoint-")]
+    groups = [each for each in root.iter(f"{SVG}g") if each.get("id", "").startswith("touchpoint_")]
     return [str(each.findtext(f"{SVG}title")) for each in groups]
 
 
@@ -82,7 +85,7 @@ def test_dot_names_every_touchpoint_once(graph: cx.JourneyGraph) -> None:
 def test_matplotlib_names_every_touchpoint_once_and_nothing_overlaps(graph: cx.JourneyGraph) -> None:
     figure = GraphFigure().figure(graph)
     axes = figure.axes[0]
-    patches = [patch for patch in axes.patches if (patch.get_gid() or "").startswith("touchpoint-")]
+    patches = [patch for patch in axes.patches if (patch.get_gid() or "").startswith("touchpoint_")]
     assert len(patches) == graph.number_of_nodes()
     boxes = [patch.get_window_extent() for patch in patches]
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
@@ -110,7 +113,9 @@ def test_hostile_names_by_matplotlib(stages: bool, extension: str) -> None:
 
 def test_signs_that_the_font_lacks_are_shown_and_said() -> None:
     graph = cx.JourneyGraph.of_counts([("🛒 cart", {"count": 1})], [])
-    texts = [text.get_text() for text in [*GraphFigure().figure(graph).axes[0].texts, *GraphFigure().figure(graph).texts]]
+    texts = [
+        text.get_text() for text in [*GraphFigure().figure(graph).axes[0].texts, *GraphFigure().figure(graph).texts]
+    ]
     assert "□ cart" in texts
     assert any("U+1F6D2" in text and "DejaVu Sans" in text for text in texts)
     with pytest.raises(cx.errors.InvalidValueError, match="no font 'Nowhere Sans'"):
@@ -173,7 +178,11 @@ def test_stages_stand_in_the_order_of_the_catalogue() -> None:
         stages=["First", "Last"],
     )  # fmt: skip
     seen = view(graph, min_share=0, max_edges=None)
-    assert list(zip(seen.headings, seen.columns, strict=True)) == [("First", ("b",)), ("Last", ("a",)), ("no stage", ("c",))]
+    assert list(zip(seen.headings, seen.columns, strict=True)) == [
+        ("First", ("b",)),
+        ("Last", ("a",)),
+        ("no stage", ("c",)),
+    ]
     del graph.graph["stages"]
     graph.add_edge("a", "b", count=1)
     graph.nodes["a"]["starts"] = 1
@@ -208,7 +217,12 @@ def test_colours_come_with_signs() -> None:
 
 
 def drawings() -> list[tuple[str, str]]:
-    return [("graphviz", ".dot"), ("matplotlib_graph", ".svg"), ("matplotlib_graph", ".png"), ("matplotlib_graph", ".pdf")]
+    return [
+        ("graphviz", ".dot"),
+        ("matplotlib_graph", ".svg"),
+        ("matplotlib_graph", ".png"),
+        ("matplotlib_graph", ".pdf"),
+    ]
 
 
 @pytest.mark.parametrize(("name", "extension"), drawings())
@@ -220,12 +234,14 @@ def test_same_bytes_here_and_in_other_processes(name: str, extension: str) -> No
     )
     graph = hostile_graph(stages=True)
     before = copy.deepcopy((list(graph.nodes(data=True)), list(graph.edges(data=True)), graph.graph))
-    exporter = cx.exporting.default_registry().exporter(name)()  # type: ignore[attr-defined]
+    exporter = default_registry().exporter(name)()
     first = exporter.write(graph, extension)
     assert exporter.write(graph, extension) == first
     assert (list(graph.nodes(data=True)), list(graph.edges(data=True)), graph.graph) == before
     for seed in ("1", "2"):
-        run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        run = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        )
         assert run.stdout == first
 
 
@@ -250,7 +266,9 @@ def test_without_graphviz_the_other_draws_and_says_why(tmp_path: Path, monkeypat
 
 def test_too_many_touchpoints_are_refused_in_pictures_and_kept_in_text(tmp_path: Path) -> None:
     names = [f"t{i}" for i in range(2000)]
-    graph = cx.JourneyGraph.of_counts([(n, {"count": 1}) for n in names], [(a, b, {"count": 1}) for a, b in zip(names, names[1:], strict=False)])
+    graph = cx.JourneyGraph.of_counts(
+        [(n, {"count": 1}) for n in names], [(a, b, {"count": 1}) for a, b in pairwise(names)]
+    )
     with pytest.raises(cx.errors.NotMeasurableError, match="2,000 touchpoints are too many to see"):
         cx.export(graph, tmp_path / "graph.png")
     assert sorted(node_tooltips(GraphvizExporter().write(graph, ".dot").decode())) == sorted(names)

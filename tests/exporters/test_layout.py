@@ -1,6 +1,6 @@
 """Layout laws: nothing overlaps, everything has a place, order and gaps are kept, the same answer every time."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -34,9 +34,9 @@ def test_no_two_nodes_overlap_and_all_lie_inside(
     assert not any(a.overlaps(b, 5.0) for a, b in combinations(layout.boxes.values(), 2))
     for name, box in layout.boxes.items():
         assert (box.width, box.height) == sizes[name]
-        assert -1e-6 <= box.x - box.width / 2
+        assert box.x - box.width / 2 >= -1e-6
         assert box.x + box.width / 2 <= layout.width + 1e-6
-        assert -1e-6 <= box.y - box.height / 2
+        assert box.y - box.height / 2 >= -1e-6
         assert box.y + box.height / 2 <= layout.height + 1e-6
     assert all(x <= layout.width + 1e-6 and y <= layout.height + 1e-6 for route in layout.routes for x, y in route)
 
@@ -47,8 +47,10 @@ def test_columns_stand_from_left_to_right_and_kept_orders_are_kept(
 ) -> None:
     columns, edges, sizes = case
     layout = laid_out(columns, edges, sizes, keep=True)
-    for left, right in zip(columns, columns[1:], strict=False):
-        assert max(layout.boxes[n].x + sizes[n][0] / 2 for n in left) < min(layout.boxes[n].x - sizes[n][0] / 2 for n in right)
+    for left, right in pairwise(columns):
+        assert max(layout.boxes[n].x + sizes[n][0] / 2 for n in left) < min(
+            layout.boxes[n].x - sizes[n][0] / 2 for n in right
+        )
     for column in columns:
         assert [layout.boxes[name].y for name in column] == sorted(layout.boxes[name].y for name in column)
 
@@ -78,7 +80,7 @@ def test_separated_is_the_least_squares_answer(wanted: list[float], data: st.Dat
     assert (np.diff(got) >= np.array(gaps) - 1e-9).all()
     rules = [{"type": "ineq", "fun": lambda y, i=i: y[i + 1] - y[i] - gaps[i]} for i in range(size)]
     start = np.concatenate([[0.0], np.cumsum(gaps)])
-    best = minimize(lambda y: float(((y - wanted) ** 2).sum()), start, constraints=rules, method="SLSQP")
+    best = minimize(lambda y: float(((y - wanted) ** 2).sum()), start, constraints=rules, method="SLSQP")  # type: ignore[call-overload]
     assert ((got - wanted) ** 2).sum() <= best.fun + 1e-3
 
 

@@ -56,7 +56,8 @@ def shades(of: Mapping[str, Estimate], names: Sequence[str]) -> dict[str, Shade]
     better = "lower is better" if known[0].direction == "lower" else "higher is better"
     unit = known[0].unit
     legend = (
-        f"Colour and sign against the mean of {figure(middle, unit)}: ▲\u00a0above, ▼\u00a0below (blue better, orange worse), "
+        f"Colour and sign against the mean of {figure(middle, unit)}: "
+        f"▲\u00a0above, ▼\u00a0below (blue better, orange worse), "
         f"≈\u00a0not clearly either; {better}."
     )
     return {name: _shade(each, middle, widest, legend) for name, each in there.items()}
@@ -82,7 +83,7 @@ def figure(value: float, unit: str) -> str:
         >>> figure(0.264, "share"), figure(-12.34, "points"), figure(12345.6, "s")
         ('26%', '-12.3 points', '12,346 s')
     """
-    if unit == "share":
+    if unit == "share" and abs(value) < 1e3:
         return f"{value:.0%}" if abs(value) >= 0.1 else f"{value:.1%}"
-    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    number = f"{value:,.0f}" if 100 <= abs(value) < 1e9 else f"{value:.3g}"
     return f"{number} {unit}".rstrip()

@@ -37,7 +37,8 @@ def transitions_body(table: TransitionTable) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "journeys": table.journeys, "customers": table.customers, "events": table.events, "currency": table.currency,
-        "facts": list(table.facts), "stages": list(table.stages), "touchpoints": touchpoints, "transitions": transitions,
+        "facts": list(table.facts), "stages": list(table.stages), "touchpoints": touchpoints,
+        "transitions": transitions,
         "population": origin_record(table.origin),
     }  # fmt: skip
 

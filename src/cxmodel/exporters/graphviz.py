@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import ClassVar, Final
 
 from attrs import field, frozen, validators
@@ -77,8 +78,10 @@ def dot_text(seen: JourneyView, title: str) -> str:
         "  rankdir=LR; newrank=true; nodesep=0.35; ranksep=1.0; splines=true; forcelabels=true;",
         f'  fontname="{FONT}"; fontcolor="{INK}"; fontsize=14; bgcolor="{PAPER}"; pad=0.2; labelloc=t; labeljust=l;',
         f"  label={_heading(title, seen.caption)};",
-        f'  node [shape=box, style="rounded,filled", fillcolor="{PAPER}", color="{INK}", fontname="{FONT}",'
-        f' fontcolor="{INK}", fontsize=11, penwidth=1, margin="0.1,0.05"];',
+        (
+            f'  node [shape=box, style="rounded,filled", fillcolor="{PAPER}", color="{INK}", fontname="{FONT}",'
+            f' fontcolor="{INK}", fontsize=11, penwidth=1, margin="0.1,0.05"];'
+        ),
         f'  edge [color="{LINE}", fontname="{FONT}", fontcolor="{INK}", fontsize=9, arrowsize=0.7];',
     ]
     joined = {frozenset((way.source, way.target)) for way in seen.ways}
@@ -114,7 +117,7 @@ def _column(i: int, heading: str | None, members: list[tuple[int, Spot]]) -> lis
 
 def _order(column: list[str], number: Mapping[str, int], joined: set[frozenset[str]]) -> list[str]:
     """Keeps a column in its order: dot stacks it along its edges from the bottom up, and journeys read from the top."""
-    pairs = [pair for pair in zip(column, column[1:], strict=False) if frozenset(pair) not in joined]
+    pairs = [pair for pair in pairwise(column) if frozenset(pair) not in joined]
     return [f"  n{number[below]} -> n{number[above]} [style=invis];" for above, below in pairs]
 
 
@@ -122,7 +125,7 @@ def _node(number: int, spot: Spot) -> str:
     name = "<BR/>".join(_html(line) for line in wrapped(spot.name))
     notes = "".join(f"<BR/>{_note(note)}" for note in spot.notes)
     fill = f', fillcolor="{spot.shade.fill}"' if spot.shade else ""
-    return f'id="touchpoint-{number}", label=<{name}{notes}>, tooltip={quoted(spot.name)}{fill}'
+    return f'id="touchpoint_{number}", label=<{name}{notes}>, tooltip={quoted(spot.name)}{fill}'
 
 
 def _note(note: str) -> str:
@@ -148,11 +151,11 @@ def _html(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text as a quoted string of the DOT language that comes out as it went in.
+    r"""The text as a quoted string of the DOT language that comes out as it went in.
 
     Example:
-        >>> quoted('say "hi" & \\\\N')
-        '"say \\\\"hi\\\\" &amp; \\\\\\\\N"'
+        >>> print(quoted('say "hi" & \\N'))
+        "say \"hi\" &amp; \\N"
     """
     safe = xml_text(text).replace("&quot;", '"').replace("&#10;", "\\n").replace("&#13;", "").replace("&#9;", " ")
     return '"' + safe.replace("\\", "\\\\").replace("\\\\n", "\\n").replace('"', '\\"') + '"'
@@ -165,7 +168,7 @@ def drawn(dot: str, kind: str) -> bytes:
         MissingExtraError: Graphviz is not there, or failed; says how to get it.
     """
     if _has_pygraphviz():
-        import pygraphviz
+        import pygraphviz  # type: ignore[import-untyped]
 
         return bytes(pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=_FINE[kind]))
     program = shutil.which("dot")

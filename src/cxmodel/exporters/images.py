@@ -27,9 +27,9 @@ def _text_chunk(key: str, text: str) -> bytes:
 
 
 def described_svg(svg: str, title: str, alt: str, names: Sequence[str] = ()) -> str:
-    """The SVG as one image with a title and words; element ``touchpoint-3`` is called by the fourth name."""
+    """The SVG as one image with a title and words; element ``touchpoint_3`` is called by the fourth name."""
     for number, name in enumerate(names):
-        mark = f'id="touchpoint-{number}"'
+        mark = f'id="touchpoint_{number}"'
         svg = re.sub(
             rf"(<g {mark}[^>]*>)\s*(<title>[^<]*</title>)?",
             lambda found, name=name: f"{found[1]}<title>{xml_text(name)}</title>",  # type: ignore[misc]

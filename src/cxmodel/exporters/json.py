@@ -39,7 +39,7 @@ class JsonExporter(Exporter[Any]):
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
     )  # fmt: skip
 
-    def write(self, obj: Any, extension: str) -> bytes:
+    def write(self, obj: object, extension: str) -> bytes:
         """UTF-8 text, indented by two."""
         return dumps(obj).encode()
 
@@ -56,7 +56,7 @@ def dumps(obj: object) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def loads(text: str) -> Any:
+def loads(text: str) -> Any:  # noqa: ANN401 (the document says what it holds)
     """The result that `dumps` wrote; ``paths`` come back as `TopPaths`.
 
     Raises:
@@ -65,7 +65,7 @@ def loads(text: str) -> Any:
     return result(parsed(text))
 
 
-def load_result(source: str | PathLike[str]) -> Any:
+def load_result(source: str | PathLike[str]) -> Any:  # noqa: ANN401 (the document says what it holds)
     """Read a result that was exported as JSON.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from attrs import frozen
@@ -98,7 +99,9 @@ def columns_of(names: Sequence[str], depth: Mapping[str, int]) -> list[list[str]
 # order
 
 
-def _with_passing(columns: Sequence[Sequence[str]], edges: Sequence[Edge]) -> tuple[list[list[_Item]], list[list[_Item]]]:
+def _with_passing(
+    columns: Sequence[Sequence[str]], edges: Sequence[Edge]
+) -> tuple[list[list[_Item]], list[list[_Item]]]:
     """The columns with a place for every edge that passes them, and the chain of places of every edge."""
     at = {name: i for i, column in enumerate(columns) for name in column}
     items: list[list[_Item]] = [[(-1, name) for name in column] for column in columns]
@@ -119,12 +122,14 @@ def _neighbours(
 ) -> dict[tuple[int, _Item], list[tuple[int, _Item]]]:
     """What each place is joined to in the columns beside it; a place is (column, item)."""
     at: dict[_Item, int] = {(-1, name): i for i, column in enumerate(columns) for name in column}
-    joined: dict[tuple[int, _Item], list[tuple[int, _Item]]] = {(i, item): [] for i, c in enumerate(items) for item in c}
+    joined: dict[tuple[int, _Item], list[tuple[int, _Item]]] = {
+        (i, item): [] for i, c in enumerate(items) for item in c
+    }
     for chain in chains:
         first, last = at[chain[0]], at[chain[-1]]
         step = 1 if last >= first else -1
         places = [(first + step * i, item) for i, item in enumerate(chain)] if first != last else []
-        for a, b in zip(places, places[1:], strict=False):
+        for a, b in pairwise(places):
             joined[a].append(b)
             joined[b].append(a)
     return joined
@@ -181,7 +186,7 @@ def _crossings(items: Sequence[Sequence[_Item]], joined: Mapping[tuple[int, _Ite
     for i, column in enumerate(items[:-1]):
         right = {item: k for k, item in enumerate(items[i + 1])}
         ends = [(k, right[b]) for k, item in enumerate(column) for at, b in joined[i, item] if at == i + 1]
-        total += sum(a < c and b > d or a > c and b < d for n, (a, b) in enumerate(ends) for c, d in ends[:n])
+        total += sum((a < c and b > d) or (a > c and b < d) for n, (a, b) in enumerate(ends) for c, d in ends[:n])
     return total
 
 
@@ -237,13 +242,18 @@ def _levelled(
     ys = [_centred(g, len(column)) for g, column in zip(gaps, items, strict=True)]
     for sweep in range(_SWEEPS):
         for i in range(len(items)) if sweep % 2 == 0 else reversed(range(len(items))):
-            where = {(j, item): ys[j][k] for j in (i - 1, i + 1) if 0 <= j < len(items) for k, item in enumerate(items[j])}
+            where = {
+                (j, item): ys[j][k] for j in (i - 1, i + 1) if 0 <= j < len(items) for k, item in enumerate(items[j])
+            }
             wanted = [
                 sum(where[n] for n in beside) / len(beside) if (beside := joined[i, item]) else ys[i][k]
                 for k, item in enumerate(items[i])
             ]
             ys[i] = separated(wanted, gaps[i])
-    top = min((y - h / 2 for column, hs in zip(ys, heights, strict=True) for y, h in zip(column, hs, strict=True)), default=0.0)
+    top = min(
+        (y - h / 2 for column, hs in zip(ys, heights, strict=True) for y, h in zip(column, hs, strict=True)),
+        default=0.0,
+    )
     return [[y - top for y in column] for column in ys]
 
 
@@ -324,7 +334,7 @@ def _beside(
     for i, column in enumerate(columns):
         passing = [y for (_, at), (y, _) in lanes if at == i]
         stack = sorted(column, key=lambda name: boxes[name].y)
-        for a, b in zip(stack, stack[1:], strict=False):
+        for a, b in pairwise(stack):
             if not any(boxes[a].y < y < boxes[b].y for y in passing):
                 out |= {(a, b), (b, a)}
     return out

@@ -209,7 +209,7 @@ def _transition(place: Place) -> Transition:
     return Transition(*ends)
 
 
-# credit
+# attribution
 
 
 def credit_body(table: CreditTable) -> Record:

@@ -194,9 +194,7 @@ def _notes(
     begin = int(data.get("starts", 0)) / starts if starts and not graph.partial else 0.0
     leave = float(data.get("leave_share", int(data.get("ends", 0)) / count if count else 0.0))
     again = shown.get((name, name), 0) / count if count else 0.0
-    parts = [
-        f"{percent(share)} {word}" for share, word in ((begin, "start"), (leave, "leave")) if share >= LEAST_NOTED
-    ]
+    parts = [f"{percent(share)} {word}" for share, word in ((begin, "start"), (leave, "leave")) if share >= LEAST_NOTED]
     notes.append(SEPARATOR.join(parts))
     notes.append(f"{percent(again)} repeat" if again >= LEAST_NOTED else "")
     return tuple(note for note in notes if note)
@@ -209,7 +207,8 @@ def _caption(graph: JourneyGraph, shown: Mapping[tuple[str, str], int], min_shar
     hidden = everything - len(shown)
     if not everything:
         return 0, "No transitions."
-    words = f"{len(shown):,} of {everything:,} transitions shown, {percent(sum(shown.values()) / max(traffic, 1))} of traffic."
+    part = percent(sum(shown.values()) / max(traffic, 1))
+    words = f"{len(shown):,} of {everything:,} transitions shown, {part} of traffic."
     if hidden and min_share > 0:
         words += f" Hidden: below {min_share:.1%} of the events of their source, or rarer than those shown."
     return hidden, words

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 POINTS: Final = 72.0
 MARGIN: Final = 14.0
+MOST_SIGNS: Final = 12
 _RESOLUTION: Final = 144
 _STYLE: Final = {
     "svg.hashsalt": "cxmodel", "svg.fonttype": "path", "pdf.fonttype": 42, "text.parse_math": False,
@@ -62,7 +63,7 @@ class Pen:
             except ValueError:
                 raise InvalidValueError(
                     f"there is no font {family!r} on this machine",
-                    hint='Leave font out for DejaVu Sans, which comes with Matplotlib, or install it',
+                    hint="Leave font out for DejaVu Sans, which comes with Matplotlib, or install it",
                 ) from None
             known |= get_font(path).get_charmap().keys()
         self._known = frozenset(known)
@@ -89,8 +90,8 @@ class Pen:
         if not self.lacking:
             return ""
         signs = sorted(self.lacking)
-        shown = ", ".join(f"U+{ord(sign):04X}" for sign in signs[:6])
-        more = f" and {len(signs) - 6} more" if len(signs) > 6 else ""
+        shown = ", ".join(f"U+{ord(sign):04X}" for sign in signs[:MOST_SIGNS])
+        more = f" and {len(signs) - MOST_SIGNS} more" if len(signs) > MOST_SIGNS else ""
         return f"{BOX} stands for signs that {self.fonts[0]} lacks: {shown}{more}. Another font=… may have them."
 
     def _drawable(self, sign: str) -> str:
@@ -128,7 +129,7 @@ class FigureExporter(Exporter[T]):
         """The picture in words: what is highest and lowest, and how many it rests on."""
 
     def names(self, obj: T) -> Sequence[str]:
-        """Names of the elements ``touchpoint-0``, ``touchpoint-1``… in an SVG."""
+        """Names of the elements ``touchpoint_0``, ``touchpoint_1``… in an SVG."""
         return ()
 
     def figure(self, obj: T) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import field, frozen, validators
@@ -24,6 +25,7 @@ from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Estimate
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -135,7 +137,9 @@ def _draw_stages(axes: Axes, seen: JourneyView, layout: Layout, headings: Sequen
             facecolor="none", edgecolor=FRAME, linewidth=0.8, zorder=0,
         )  # fmt: skip
         axes.add_patch(frame)
-        axes.text((left + right) / 2, -6.0, "\n".join(lines), size=11, weight="bold", ha="center", va="bottom", zorder=4)
+        axes.text(
+            (left + right) / 2, -6.0, "\n".join(lines), size=11, weight="bold", ha="center", va="bottom", zorder=4
+        )
 
 
 def _draw_node(axes: Axes, number: int, box: Box, text: _Text, spot: Spot) -> None:
@@ -144,7 +148,7 @@ def _draw_node(axes: Axes, number: int, box: Box, text: _Text, spot: Spot) -> No
     patch = FancyBboxPatch(
         (box.x - box.width / 2, box.y - box.height / 2), box.width, box.height,
         boxstyle="round,pad=0,rounding_size=7", facecolor=spot.shade.fill if spot.shade else PAPER, edgecolor=INK,
-        linewidth=0.9, zorder=3, gid=f"touchpoint-{number}",
+        linewidth=0.9, zorder=3, gid=f"touchpoint_{number}",
     )  # fmt: skip
     axes.add_patch(patch)
     y = box.y - text.size[1] / 2 + 4.5 + 6.5
@@ -165,7 +169,7 @@ def _draw_note(axes: Axes, x: float, y: float, parts: Sequence[str]) -> None:
         axes.text(x, y, parts[0], size=_NOTE, color=_note_colour(parts[0]), ha="center", va="center", zorder=4)
         return
     spaced = [part for pair in zip(parts, [SEPARATOR] * len(parts), strict=True) for part in pair][:-1]
-    areas = [TextArea(part, textprops={"size": _NOTE, "color": _note_colour(part)}) for part in spaced]
+    areas: list[Artist] = [TextArea(part, textprops={"size": _NOTE, "color": _note_colour(part)}) for part in spaced]
     packed = HPacker(children=areas, pad=0, sep=0, align="baseline")
     axes.add_artist(AnnotationBbox(packed, (x, y), frameon=False, pad=0, zorder=4))
 
@@ -187,7 +191,7 @@ def curve(route: Sequence[Point]) -> list[tuple[Point, Point, Point, Point]]:
         (a, b, c, d) = route
         return [(a, (b[0] + 8.0, b[1]), (c[0] + 8.0, c[1]), d)]
     out = []
-    for a, b in zip(route, route[1:], strict=False):
+    for a, b in pairwise(route):
         if a[0] == b[0]:
             out.append((a, (a[0], (2 * a[1] + b[1]) / 3), (a[0], (a[1] + 2 * b[1]) / 3), b))
             continue
@@ -247,7 +251,8 @@ def label_place(route: Sequence[Point], width: float, taken: Sequence[Box]) -> B
 
     def covered(box: Box) -> float:
         return sum(
-            max(0.0, (box.width + o.width) / 2 - abs(box.x - o.x)) * max(0.0, (box.height + o.height) / 2 - abs(box.y - o.y))
+            max(0.0, (box.width + o.width) / 2 - abs(box.x - o.x))
+            * max(0.0, (box.height + o.height) / 2 - abs(box.y - o.y))
             for o in taken
             if box.overlaps(o)
         )

@@ -92,7 +92,9 @@ class CreditFigure(FigureExporter[CreditTable | CreditComparison]):
             one = panel(next(iter(rows.values())), axis="conversions", most=MOST_ROWS + 1)
             return panels_figure(pen, self.heading(obj), words, [one], foot=foot)
         scale = limits_of([row for _, row in _drawn(everything)], 0.0, math.inf)
-        panels = [_small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each) for name, each in rows.items()]
+        panels = [
+            _small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each) for name, each in rows.items()
+        ]
         return multiples_figure(pen, self.heading(obj), words, panels, foot=foot) if panels else panels_figure(
             pen, self.heading(obj), words, [panel([])]
         )  # fmt: skip
@@ -101,7 +103,7 @@ class CreditFigure(FigureExporter[CreditTable | CreditComparison]):
 def _of(table: CreditTable, order: Sequence[str]) -> list[tuple[str, Estimate]]:
     """The touchpoints in order; one that a model gives nothing has no value there."""
     none = no_value("the model does not know it")
-    return [(name, table[name] if name in table else none) for name in order]
+    return [(name, table.get(name, none)) for name in order]
 
 
 def _small(one: Panel, named: Sequence[tuple[str, Estimate]]) -> Panel:
@@ -144,7 +146,13 @@ def panel(
     unit = "" if first is None else first.unit
     ends = limits or limits_of(rows, *(first.range if first else (0.0, 1.0)), dots=dots)
     return Panel(
-        heading=heading, rows=rows, heads=heads, axis=axis or _axis(first), limits=ends, percent=unit == "share", dots=dots
+        heading=heading,
+        rows=rows,
+        heads=heads,
+        axis=axis or _axis(first),
+        limits=ends,
+        percent=unit == "share",
+        dots=dots,
     )
 
 
@@ -168,13 +176,15 @@ def _row(label: str, each: Estimate, decimals: int) -> Row:
     if interval is not None:
         ends = f"{_short(interval.low, spec)} to {_short(interval.high, spec)}"
     return Row(
-        label=label, value=value, low=interval and interval.low, high=interval and interval.high,
+        label=label, value=value, low=None if interval is None else interval.low, high=None if interval is None else interval.high,
         cells=(_short(value, spec), ends, f"{each.n:,}"),
     )  # fmt: skip
 
 
 def _short(value: float, spec: str) -> str:
-    return format(value, spec).replace("-", "−") if math.isfinite(value) else "unbounded"
+    if not math.isfinite(value):
+        return "unbounded"
+    return format(value, spec if abs(value) < 1e9 else ".3g").replace("-", "−")
 
 
 def caption(named: Sequence[tuple[str, Estimate]]) -> str:

@@ -30,6 +30,8 @@ _LABEL: Final = 9.5
 _CELL: Final = 9.0
 _GAP: Final = 12.0
 _STEP: Final = 24.0
+_FARTHEST: Final = 1e15
+_FINEST: Final = 1e-9
 _LINE: Final = 11.5
 
 
@@ -85,14 +87,16 @@ def limits_of(rows: Sequence[Row], least: float, most: float, *, dots: bool = Fa
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     if not dots:
         low, high = min(low, 0.0), max(high, 0.0)
-    room = 0.04 * ((high - low) or 1.0)
-    low, high = (low - room if low < 0 or dots else low), (high + room if high > 0 or dots else high)
-    return max(low, least), min(high, most) if most > low else high
+    low, high = max(low, -_FARTHEST), min(high, _FARTHEST)
+    room = max(0.04 * (high - low), _FINEST, 1e-9 * max(abs(low), abs(high)))
+    left = low - room if low < 0 or dots else low
+    right = high + room if high > 0 or dots else high
+    # a scale that ends at 100 % leaves no room beyond, unless something stands there
+    left, right = max(left, min(least, low)), min(right, max(most, high))
+    return (left, right) if right - left > _FINEST / 2 else (left, left + 1.0)
 
 
-def panels_figure(
-    pen: Pen, title: str, caption: str, panels: Sequence[Panel], *, foot: Sequence[str] = ()
-) -> Figure:
+def panels_figure(pen: Pen, title: str, caption: str, panels: Sequence[Panel], *, foot: Sequence[str] = ()) -> Figure:
     """A figure of one panel, or of several below one another, all on one width."""
     labels = [[pen.lines(row.label, width=p.width, most=p.lines) for row in p.rows] for p in panels]
     left = max((pen.width(line, _LABEL) for each in labels for lines in each for line in lines), default=0.0)
@@ -100,7 +104,7 @@ def panels_figure(
     width = MARGIN + left + _GAP + _PLOT + sum(cells) + _GAP * (len(cells) + 1) + MARGIN
     head = head_lines(pen, title, caption, width - 2 * MARGIN)
     notes = [line for text in (*foot, pen.note) if text for line in pen.lines(text, width=int(width / 5.4), most=6)]
-    heights = [[_row_height(lines) for lines in each] for each in labels]
+    heights = [[_row_height(lines) for lines in each] or [_STEP] for each in labels]
     tall = [sum(hs) + 52.0 + (18.0 if panel.heading else 0.0) for hs, panel in zip(heights, panels, strict=True)]
     height = head_height(head) + sum(tall) + 12.5 * len(notes) + MARGIN
     figure = sized(width, height)
@@ -109,7 +113,9 @@ def panels_figure(
         heading = 18.0 if panel.heading else 0.0
         if panel.heading:
             text = pen.line(panel.heading)
-            figure.text((MARGIN + left + _GAP) / width, 1 - (top + 4.0) / height, text, size=11, weight="bold", va="top")
+            figure.text(
+                (MARGIN + left + _GAP) / width, 1 - (top + 4.0) / height, text, size=11, weight="bold", va="top"
+            )
         box = (MARGIN + left + _GAP, top + heading + 16.0, _PLOT, sum(hs))
         axes = figure.add_axes((box[0] / width, 1 - (box[1] + box[3]) / height, box[2] / width, box[3] / height))
         _draw_panel(axes, pen, panel, lines, hs, cells)
@@ -130,7 +136,7 @@ def multiples_figure(
     width = left + each * len(panels) + MARGIN
     head = head_lines(pen, title, caption, width - 2 * MARGIN)
     notes = [line for text in (*foot, pen.note) if text for line in pen.lines(text, width=int(width / 5.4), most=6)]
-    heights = [_row_height(lines) for lines in labels]
+    heights = [_row_height(lines) for lines in labels] or [_STEP]
     height = head_height(head) + 34.0 + sum(heights) + 40.0 + 12.5 * len(notes) + MARGIN
     figure = sized(width, height)
     bottom = 1 - (head_height(head) + 34.0 + sum(heights)) / height
@@ -161,12 +167,17 @@ def _cell_widths(pen: Pen, panels: Sequence[Panel]) -> list[float]:
 
 
 def _draw_panel(
-    axes: Axes, pen: Pen, panel: Panel, labels: Sequence[Sequence[str]], heights: Sequence[float], cells: Sequence[float]
+    axes: Axes,
+    pen: Pen,
+    panel: Panel,
+    labels: Sequence[Sequence[str]],
+    heights: Sequence[float],
+    cells: Sequence[float],
 ) -> None:
     ys = [sum(heights[:i]) + height / 2 for i, height in enumerate(heights)]
-    axes.set_ylim(sum(heights) or 1.0, 0.0)
+    axes.set_ylim(sum(heights), 0.0)
     axes.set_xlim(*panel.limits)
-    for row, lines, y, height in zip(panel.rows, labels, ys, heights, strict=True):
+    for row, lines, y, height in zip(panel.rows, labels, ys, heights, strict=False):
         (_draw_dot if panel.dots else _draw_bar)(axes, row, y, min(height, _STEP))
         axes.annotate(
             "\n".join(lines), (0, y), xycoords=("axes fraction", "data"), xytext=(-_GAP * 0.6, 0),
@@ -206,23 +217,28 @@ def _write_cells(axes: Axes, cells: Sequence[str], y: float, widths: Sequence[fl
 
 
 def _draw_bar(axes: Axes, row: Row, y: float, height: float) -> None:
-    axes.barh(y, row.value, height=0.62 * height, color="#8fc1e0", edgecolor="none", zorder=2)
+    value = _within(axes, row.value)
+    axes.barh(y, value, height=0.62 * height, color="#8fc1e0", edgecolor="none", zorder=2)
     _draw_interval(axes, row, y)
     if row.low is not None:
-        axes.plot([row.value], [y], marker="o", markersize=4.5, color=BLUE, zorder=5)
+        axes.plot([value], [y], marker="o", markersize=4.5, color=BLUE, zorder=5)
 
 
 def _draw_dot(axes: Axes, row: Row, y: float, height: float) -> None:
     _draw_interval(axes, row, y)
-    axes.plot([row.value], [y], marker="o", markersize=6, color=BLUE, zorder=5)
+    axes.plot([_within(axes, row.value)], [y], marker="o", markersize=6, color=BLUE, zorder=5)
+
+
+def _within(axes: Axes, value: float) -> float:
+    least, most = axes.get_xlim()
+    return min(max(value, least), most)
 
 
 def _draw_interval(axes: Axes, row: Row, y: float) -> None:
     if row.low is None or row.high is None:
         return
     least, most = axes.get_xlim()
-    axes.hlines(y, max(row.low, least), min(row.high, most), color=BLUE, linewidth=1.6, zorder=4)
+    axes.hlines(y, _within(axes, row.low), _within(axes, row.high), color=BLUE, linewidth=1.6, zorder=4)
     for end in (row.low, row.high):
         if least <= end <= most:
             axes.plot([end], [y], marker="|", markersize=7, markeredgewidth=1.6, color=BLUE, zorder=4)
-
