@@ -15,10 +15,31 @@ from cxmodel.model.estimates import Estimate, Interval, Origin
 from cxmodel.model.transitions import Transition
 
 HOSTILE = (
-    '</script>"; drop table', "🛒 cart 💳", "two\nlines\r\nand a tab\t.", "\u05e9\u05dc\u05d5\u05dd", "\u202eright to left",
-    'say "hi"', "back\\slash\\", "ends in a backslash\\", "\u200b", "a & b < c > d", "]]>", "&amp;", "\\N\\G\\l", "%s {0} $x$",
-    "nul\x00 and bell\x07", "x" * 300, "word " * 60, "'", "<b>bold</b>", "日本語", "\U0001d518\U0001d52b", "$\\frac{1}{0}$", "-", "node",
-)  # fmt: skip
+    '</script>"; drop table',
+    "🛒 cart 💳",
+    "two\nlines\r\nand a tab\t.",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "\u202eright to left",
+    'say "hi"',
+    "back\\slash\\",
+    "ends in a backslash\\",
+    "\u200b",
+    "a & b < c > d",
+    "]]>",
+    "&amp;",
+    "\\N\\G\\l",
+    "%s {0} $x$",
+    "nul\x00 and bell\x07",
+    "x" * 300,
+    "word " * 60,
+    "'",
+    "<b>bold</b>",
+    "日本語",
+    "\U0001d518\U0001d52b",
+    "$\\frac{1}{0}$",
+    "-",
+    "node",
+)
 
 names = st.one_of(st.text(min_size=1, max_size=12), st.sampled_from(HOSTILE))
 counts = st.integers(0, 10**12)
@@ -40,12 +61,14 @@ intervals = st.builds(
     method=names,
 )
 _about = {
-    "n": counts, "n_eff": st.none() | st.floats(0, 1e9), "unit": st.sampled_from(["points", "share", "", "min"]),
+    "n": counts,
+    "n_eff": st.none() | st.floats(0, 1e9),
+    "unit": st.sampled_from(["points", "share", "", "min"]),
     "direction": st.sampled_from(["higher", "lower", "none"]),
     "range": st.sampled_from([(0.0, 1.0), (-100.0, 100.0), (0.0, float("inf")), (float("-inf"), float("inf"))]),
     "flags": st.lists(st.sampled_from(["small_n", "suppressed", "censored"]), max_size=2).map(tuple),
     "origin": st.none() | origins,
-}  # fmt: skip
+}
 estimates = st.one_of(
     st.builds(Estimate, value=numbers, interval=st.none() | intervals, **_about),
     st.builds(Estimate, value=st.none(), reason=names, **_about),
@@ -92,20 +115,24 @@ top_paths = st.builds(
     TopPaths,
     journeys=counts,
     distinct=counts,
-    shown=st.lists(st.builds(Path, st.lists(names, min_size=1, max_size=4).map(tuple), counts, shares), max_size=4).map(tuple),
+    shown=st.lists(st.builds(Path, st.lists(names, min_size=1, max_size=4).map(tuple), counts, shares), max_size=4).map(
+        tuple
+    ),
     other=st.builds(Remainder, counts, counts, shares),
     origin=st.none() | origins,
-)  # fmt: skip
+)
 funnels = st.builds(
     FunnelTable,
     journeys=counts,
     within_s=waits,
     origin=st.none() | origins,
     steps=st.lists(
-        st.builds(FunnelStep, touchpoint=names, reached=counts, of_first=estimates, of_previous=estimates, wait_median_s=waits),
+        st.builds(
+            FunnelStep, touchpoint=names, reached=counts, of_first=estimates, of_previous=estimates, wait_median_s=waits
+        ),
         max_size=4,
     ).map(tuple),
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -127,13 +154,27 @@ def tables(draw: st.DrawFn) -> TransitionTable:
         value[0] = np.nan
     stages = draw(st.lists(st.none() | names, min_size=k, max_size=k))
     return TransitionTable(
-        touchpoints=touchpoints, count=ints(k), starts=ints(k), ends=ints(k), passing=ints(k), value=value,
-        source=np.array([a for a, _ in pairs], np.int64), target=np.array([b for _, b in pairs], np.int64),
-        transitions=ints(len(pairs)), bridged=ints(len(pairs)), wait_mean_s=floats(len(pairs)),
-        wait_median_s=floats(len(pairs)), wait_total_s=floats(len(pairs)), journeys=draw(counts), customers=draw(counts),
-        events=draw(counts), currency=draw(st.none() | names), facts={"stage": tuple(stages)},
-        stages=tuple(dict.fromkeys(stage for stage in stages if stage)), origin=draw(origins),
-    )  # fmt: skip
+        touchpoints=touchpoints,
+        count=ints(k),
+        starts=ints(k),
+        ends=ints(k),
+        passing=ints(k),
+        value=value,
+        source=np.array([a for a, _ in pairs], np.int64),
+        target=np.array([b for _, b in pairs], np.int64),
+        transitions=ints(len(pairs)),
+        bridged=ints(len(pairs)),
+        wait_mean_s=floats(len(pairs)),
+        wait_median_s=floats(len(pairs)),
+        wait_total_s=floats(len(pairs)),
+        journeys=draw(counts),
+        customers=draw(counts),
+        events=draw(counts),
+        currency=draw(st.none() | names),
+        facts={"stage": tuple(stages)},
+        stages=tuple(dict.fromkeys(stage for stage in stages if stage)),
+        origin=draw(origins),
+    )
 
 
 @st.composite
@@ -144,8 +185,11 @@ def graphs(draw: st.DrawFn, *, most: int = 8, stages: bool | None = None) -> Jou
     for name in touchpoints:
         count = draw(st.integers(1, 10**6))
         facts: dict[str, object] = {
-            "count": count, "starts": draw(st.integers(0, count)), "ends": draw(st.integers(0, count)), "share": 0.5,
-        }  # fmt: skip
+            "count": count,
+            "starts": draw(st.integers(0, count)),
+            "ends": draw(st.integers(0, count)),
+            "share": 0.5,
+        }
         facts["leave_share"] = int(facts["ends"]) / count  # type: ignore[call-overload]
         if staged and draw(st.booleans()):
             facts["stage"] = draw(st.sampled_from(["Discover", "Buy", 'Use "it" <now>\\', "🛒"]))

@@ -60,8 +60,13 @@ def estimate(value: float | None, low: float = 0.0, high: float = 0.0, n: int = 
     if value is None:
         return cx.Estimate(value=None, n=n, reason="fewer than 10 answers", unit="points", direction="higher")
     return cx.Estimate(
-        value=value, n=n, interval=cx.Interval(low, high, 0.95, "score"), unit="points", direction="higher", range=(-100, 100)
-    )  # fmt: skip
+        value=value,
+        n=n,
+        interval=cx.Interval(low, high, 0.95, "score"),
+        unit="points",
+        direction="higher",
+        range=(-100, 100),
+    )
 
 
 def nps() -> cx.Breakdown[str, cx.Estimate]:

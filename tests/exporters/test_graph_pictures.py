@@ -174,9 +174,10 @@ def test_traffic_counts_what_reading_left_out_too() -> None:
 
 def test_stages_stand_in_the_order_of_the_catalogue() -> None:
     graph = cx.JourneyGraph.of_counts(
-        [("a", {"count": 1, "stage": "Last"}), ("b", {"count": 1, "stage": "First"}), ("c", {"count": 1})], [],
+        [("a", {"count": 1, "stage": "Last"}), ("b", {"count": 1, "stage": "First"}), ("c", {"count": 1})],
+        [],
         stages=["First", "Last"],
-    )  # fmt: skip
+    )
     seen = view(graph, min_share=0, max_edges=None)
     assert list(zip(seen.headings, seen.columns, strict=True)) == [
         ("First", ("b",)),
@@ -203,7 +204,13 @@ def test_ways_back_are_dashed_and_in_another_colour() -> None:
 
 def test_colours_come_with_signs() -> None:
     def nps(value: float, half: float) -> cx.Estimate:
-        return cx.Estimate(value=value, n=10, interval=cx.Interval(value - half, value + half, 0.95, "score"), unit="points", direction="higher")  # fmt: skip
+        return cx.Estimate(
+            value=value,
+            n=10,
+            interval=cx.Interval(value - half, value + half, 0.95, "score"),
+            unit="points",
+            direction="higher",
+        )
 
     graph = cx.JourneyGraph.of_counts([(name, {"count": 1}) for name in "abcd"], [])
     color = {"a": nps(60, 5), "b": nps(-60, 5), "c": nps(1, 30), "d": cx.Estimate(value=None, n=1, reason="too few")}

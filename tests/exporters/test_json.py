@@ -110,7 +110,7 @@ def test_unknown_keys_are_ignored(obj: object) -> None:
     assert told(loads(widened)) == told(obj)
 
 
-def widen(value: Any) -> Any:
+def widen(value: Any) -> Any:  # noqa: ANN401
     """Add a key that nobody knows to every object whose keys are ours."""
     if isinstance(value, list):
         return [widen(each) for each in value]
@@ -145,13 +145,22 @@ def test_a_broken_document_is_a_document_error(obj: object, data: st.DataObject)
         ('{"schema": "cxmodel/plum/1"}', ["cxmodel/plum/1", "cxmodel/paths/1"]),
         ('{"schema": "other/graph/1"}', ["not a result"]),
         ('{"schema": "cxmodel/graph/1", "nodes": NaN}', ["NaN", "null"]),
-        ('{"schema": "cxmodel/graph/1", "nodes": [], "edges": [{"source": "a", "target": "b"}]}', ["$.edges[0].source", "'a'", "no node"]),
+        (
+            '{"schema": "cxmodel/graph/1", "nodes": [], "edges": [{"source": "a", "target": "b"}]}',
+            ["$.edges[0].source", "'a'", "no node"],
+        ),
         ('{"schema": "cxmodel/paths/1", "journeys": "3", "paths": []}', ["$ has no 'other'"]),
         ('{"schema": "cxmodel/measure/1", "kind": "tree"}', ["$.kind", "'tree'", "'estimate'"]),
-        ('{"schema": "cxmodel/measure/1", "kind": "estimate", "results": [{"value": null, "n": 0}]}', ["without a reason"]),
-        ('{"schema": "cxmodel/measure/1", "kind": "estimate", "results": [{"value": "9", "n": 0}]}', ["$.results[0].value", "'9'", "a number"]),
+        (
+            '{"schema": "cxmodel/measure/1", "kind": "estimate", "results": [{"value": null, "n": 0}]}',
+            ["without a reason"],
+        ),
+        (
+            '{"schema": "cxmodel/measure/1", "kind": "estimate", "results": [{"value": "9", "n": 0}]}',
+            ["$.results[0].value", "'9'", "a number"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_named_with_its_place(text: str, words: list[str]) -> None:
     with pytest.raises(cx.errors.DocumentError) as caught:
         loads(text)
@@ -190,9 +199,10 @@ def test_a_derived_graph_stays_partial() -> None:
 
 def test_the_documented_shapes() -> None:
     rows = [
-        {"c": "1", "t": "ad", "at": "2026-01-01"}, {"c": "1", "t": "shop", "at": "2026-01-02"},
+        {"c": "1", "t": "ad", "at": "2026-01-01"},
+        {"c": "1", "t": "shop", "at": "2026-01-02"},
         {"c": "2", "t": "shop", "at": "2026-01-02"},
-    ]  # fmt: skip
+    ]
     journeys = cx.read_events(rows, customer="c", touchpoint="t", time="at")
     graph = json.loads(dumps(journeys.graph()))
     assert graph["nodes"][0] | {"id": "ad", "count": 1, "starts": 1, "ends": 0} == graph["nodes"][0]
@@ -257,7 +267,9 @@ def test_bytes_do_not_depend_on_the_process() -> None:
         "print(dumps({'graph':j.graph(),'length':j.measure(cx.metrics.Length(),by='touchpoint')}))"
     )
     runs = {
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("1", "2")
-    }  # fmt: skip
+    }
     assert len(runs) == 1

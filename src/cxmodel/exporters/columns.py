@@ -12,7 +12,8 @@ from cxmodel.exporters.measures import origin_of, origin_record
 from cxmodel.exporters.parsing import Place
 from cxmodel.exporters.plain import finite
 from cxmodel.model.estimates import Origin
-from cxmodel.stats.arrays import Floats, Ints
+from cxmodel.stats.arrays import Ints
+from cxmodel.stats.floats import Floats
 
 
 def transitions_body(table: TransitionTable) -> dict[str, Any]:

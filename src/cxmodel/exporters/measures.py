@@ -114,9 +114,6 @@ def single_estimate_of(root: Place) -> Estimate:
     return read_estimate(rows[0], origin_of(root.get("population")))
 
 
-# breakdowns
-
-
 def breakdown_body(breakdown: Breakdown[Any, Any], nested: Callable[[object], Record]) -> Record:
     """One row per group; a result that is no estimate stands in it as a document of its own."""
     usual = _usual([*breakdown.values(), breakdown.unassigned])

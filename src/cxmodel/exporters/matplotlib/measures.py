@@ -176,7 +176,8 @@ def _row(label: str, each: Estimate, decimals: int) -> Row:
     if interval is not None:
         ends = f"{_short(interval.low, spec)} to {_short(interval.high, spec)}"
     return Row(
-        label=label, value=value, low=None if interval is None else interval.low, high=None if interval is None else interval.high,
+        label=label, value=value, low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
         cells=(_short(value, spec), ends, f"{each.n:,}"),
     )  # fmt: skip
 
