@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
 import networkx as nx
 
 from cxmodel.errors import InvalidValueError, PartialGraphError, UnknownNameError, unknown
 
+if TYPE_CHECKING:
+    _DiGraph = nx.DiGraph[str]
+else:
+    _DiGraph = nx.DiGraph
+
 Weight = Literal["count", "surprisal", "wait_median_s", "wait_mean_s"]
 
 
-class JourneyGraph(nx.DiGraph):
+class JourneyGraph(_DiGraph):
     """Touchpoints as nodes, transitions as edges.
 
     Node attributes: ``count`` (events), ``starts``, ``ends``, ``journeys`` (that pass), ``share`` (of all events),
@@ -39,8 +44,8 @@ class JourneyGraph(nx.DiGraph):
     @classmethod
     def of_counts(
         cls,
-        nodes: Iterable[tuple[str, Mapping[str, object]]],
-        edges: Iterable[tuple[str, str, Mapping[str, object]]],
+        nodes: Iterable[tuple[str, dict[str, Any]]],
+        edges: Iterable[tuple[str, str, dict[str, Any]]],
         **totals: object,
     ) -> JourneyGraph:
         """A graph of a whole population.

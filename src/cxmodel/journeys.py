@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from attrs import evolve, field, frozen
 
+from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.data import events, joining, selecting
+from cxmodel.data import appending, events, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
@@ -21,7 +25,7 @@ from cxmodel.measuring import Measurable
 from cxmodel.model.goals import Goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
-from cxmodel.typing import Source
+from cxmodel.typing import File, Source
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -55,6 +59,9 @@ class Journeys(Measurable):
         """What can be asked."""
         return self.population.facts
 
+    def _asked(self) -> MemoryPopulation:
+        return self.population
+
     # joining
 
     def with_touchpoints(self, catalogue: Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]) -> Journeys:
@@ -68,7 +75,7 @@ class Journeys(Measurable):
     def with_customers(
         self, src: Source, *, customer: str, attributes: Sequence[str], tz: str | None = None
     ) -> Journeys:
-        """Facts about customers from another table: persona, segment…
+        """Facts about customers from another table, such as a persona or a segment.
 
         Args:
             src: The table.
@@ -176,13 +183,15 @@ class Journeys(Measurable):
             raise InvalidValueError(f"the window begins at {start} and ends at {end}: nothing can lie in it")
         low, high = (None if each is None else instant(each) for each in (start, end))
         out = self._then(lambda block: selecting.between(block, low, high))
-        window = tuple(None if each is None else each.isoformat() for each in (start, end))
+        window = (start.isoformat() if start else None, end.isoformat() if end else None)
         origin = evolve(out.population.origin, window=window)
         return evolve(out, population=evolve(out.population, origin=origin))
 
     def events_where(self, **equals: str | Sequence[str]) -> Journeys:
-        """Only the events that match; each remembers how many were removed before it, so that a transition over a
-        hole can be told from a real one (``bridged`` in the graph).
+        """Only the events that match.
+
+        Each remembers how many were removed before it, so that a transition over a hole can be told from a real one
+        (``bridged`` in the graph).
         """
         wanted = self._wanted(equals)
         own = [name for name in wanted if name in self.facts.journey_columns]
@@ -222,6 +231,26 @@ class Journeys(Measurable):
         """Journeys that pass the steps in order, with shares and waits."""
         return self.measure(Funnel(steps, within=within))
 
+    # keeping and growing
+
+    def append(self, src: Source, *, tz: str | None = None) -> Journeys:
+        """These journeys with further events; only the customers concerned are grouped again.
+
+        The rows have the columns of the first reading. On equal times new events follow the stored ones.
+
+        Args:
+            src: The new rows.
+            tz: Zone of times that name none.
+        """
+        return Journeys(appending.append(self.population, src, tz=tz))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
+
+        All or nothing: a process that dies leaves what was there before.
+        """
+        storage.save(self.population, Path(path))
+
     def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
         return evolve(self, population=self.population.then(step, saying=saying))
 
@@ -229,7 +258,7 @@ class Journeys(Measurable):
         goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
         for name in goal.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
-                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
         return goal
 
     def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -246,11 +275,27 @@ class Journeys(Measurable):
         return out
 
 
+@overload
 def read_events(
     src: Source, *, customer: str, touchpoint: str, time: str, journey: str | None = None, channel: str | None = None,
     department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
     source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
-    instance: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (), tz: str | None = None,
+    instance: str | None = None, currency: str | None = None, order: Sequence[str] = (),
+    attributes: Sequence[str] = (), tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+@overload
+def read_events(
+    src: File | Sequence[File], *, preset: str, channel: str | None = None, department: str | None = None,
+    contact: str | None = None, stage: str | None = None, value: str | None = None, source: str | None = None,
+    until: str | None = None, currency: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (),
+    tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+def read_events(
+    src: Source, *, customer: str | None = None, touchpoint: str | None = None, time: str | None = None,
+    journey: str | None = None, channel: str | None = None, department: str | None = None, contact: str | None = None,
+    stage: str | None = None, value: str | None = None, source: str | None = None, until: str | None = None,
+    lifecycle: tuple[str, str, str] | None = None, instance: str | None = None, currency: str | None = None,
+    order: Sequence[str] = (), attributes: Sequence[str] = (), preset: str | None = None, tz: str | None = None,
     memory_limit: str | None = None,
 ) -> Journeys:  # fmt: skip
     """Read an event log.
@@ -258,6 +303,10 @@ def read_events(
     Every row is either kept or rejected for a reason that `Journeys.reading` counts, with examples. The order inside a
     journey is (time, ``order`` columns, file name, row). Ids are compared as text: ``7`` and ``"7"`` are one id,
     ``"007"`` is another, ``"NA"`` is an id.
+
+    A format of its own is read by a reader, a plugin: by the one that ``preset`` names, or, where the engine does not
+    know the file's ending, by the one that recognises its content; the reading notes which. A reader says itself who,
+    where, when and which journey; the other options then name columns that it gives.
 
     Args:
         src: Path, glob, list of them, pandas or Polars frame, Arrow object, DuckDB relation, or list of dicts.
@@ -274,8 +323,10 @@ def read_events(
         until: Column with the end of the event.
         lifecycle: Column, start text and complete text, for logs with a row for each.
         instance: Column that says which start and complete belong together.
+        currency: Currency of the values, for instance ``"EUR"``.
         order: Columns that break ties of time.
         attributes: Further columns to keep; those with one value per journey become facts about journeys.
+        preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of the reading engine (``"2GB"``).
 
@@ -284,11 +335,13 @@ def read_events(
 
     Raises:
         UnknownColumnError: A column is not there; lists what is, and the nearest name.
+        UnknownNameError: There is no reader of that name.
+        InvalidValueError: It is not said which columns are who, where and when.
         NoRowsError: Nothing could be kept.
 
     Example:
-        >>> rows = [{"who": "ann", "what": "ad", "at": "2026-01-01"}, {"who": "ann", "what": "shop", "at": "2026-01-02"}]
-        >>> read_events(rows, customer="who", touchpoint="what", time="at")
+        >>> log = [{"who": "a", "what": "ad", "at": "2026-01-01"}, {"who": "a", "what": "shop", "at": "2026-01-02"}]
+        >>> read_events(log, customer="who", touchpoint="what", time="at")
         <Journeys: 1 customers, 1 journeys, 2 events>
     """
     named = {
@@ -300,9 +353,28 @@ def read_events(
     }
     if until is not None and lifecycle is not None:
         raise InvalidValueError("until= and lifecycle= both say when an event ends; give one of them")
-    roles = events.Roles(
-        customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
-        named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
-        order=tuple(order), lifecycle=lifecycle, instance=instance,
+    own = {"customer": customer, "touchpoint": touchpoint, "time": time, "journey": journey}
+    reader = reading.choose(src, preset, own)
+    roles = Roles(
+        customer=customer or "", touchpoint=touchpoint or "", time=time or "", journey=journey, until=until,
+        value=value, named={role: column for role, column in named.items() if column is not None},
+        attributes=tuple(attributes), order=tuple(order), lifecycle=lifecycle, instance=instance,
+        currency=currency,
     )  # fmt: skip
+    if reader is not None:
+        return Journeys(reading.read(src, reader, roles, tz=tz, memory_limit=memory_limit))
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))
+
+
+def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys:
+    """Open journeys that `Journeys.save` prepared; the arrays are mapped into memory, not read.
+
+    Args:
+        path: The folder.
+        verify: Compare checksums first; a truncated or altered file is refused.
+
+    Raises:
+        SourceNotFoundError: No such folder.
+        DocumentError: Cut short, altered, or of another version.
+    """
+    return Journeys(storage.load(Path(path), verify=verify))

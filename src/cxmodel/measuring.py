@@ -43,9 +43,8 @@ class Measurable:
 
     __slots__ = ()
 
-    @property
     @abstractmethod
-    def population(self) -> MemoryPopulation:
+    def _asked(self) -> MemoryPopulation:
         """The population that metrics look at."""
 
     @overload
@@ -175,11 +174,10 @@ class Measurable:
     @overload
     def measure(
         self, metric: str, /, *, by: str | By[Any] | Sequence[str | By[Any]] | None = ..., level: float = ...,
-        bootstrap: int = ..., seed: int = ..., **options: object,
+        bootstrap: int = ..., seed: int = ..., **options: Any,
     ) -> Any: ...  # fmt: skip
-    def measure(
-        self, *metrics: Metric[Any] | str, by: str | By[Any] | Sequence[str | By[Any]] | None = None,
-        level: float = 0.95, bootstrap: int = 0, seed: int = 0, **options: object,
+    def measure(  # type: ignore[misc]  # mypy holds *metrics to be unable to take the one positional-only metric
+        self, *metrics: Any, by: Any = None, level: float = 0.95, bootstrap: int = 0, seed: int = 0, **options: Any
     ) -> Any:  # fmt: skip
         """Measure one or several metrics in one pass.
 
@@ -202,15 +200,15 @@ class Measurable:
         if not asked:
             raise InvalidValueError("no metric was named", hint="Write journeys.measure(cx.metrics.Nps())")
         grouping = as_by(by)
-        population = self.population
+        population = self._asked()
         cells: Cells[Any] = Cells(
-            vocabulary=population.vocabulary, facts=population.facts, origin=population.origin, by=grouping, level=level,
-            bootstrap=bootstrap, seed=seed,
+            vocabulary=population.vocabulary, facts=population.facts, origin=population.origin, by=grouping,
+            level=level, bootstrap=bootstrap, seed=seed,
         )  # fmt: skip
         results = _results(population, asked, cells)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _metric(self, metric: Metric[Any] | str, options: dict[str, object]) -> Metric[Any]:
+    def _metric(self, metric: object, options: dict[str, object]) -> Metric[Any]:
         if isinstance(metric, str):
             return metric_named(metric, options)
         if not isinstance(metric, Metric):

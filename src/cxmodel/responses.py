@@ -38,6 +38,9 @@ class Responses(Measurable):
         """The respondents as a population of their own."""
         return alone(self.rows)
 
+    def _asked(self) -> MemoryPopulation:
+        return self.population
+
     @property
     def reading(self) -> Reading:
         """What became of the rows."""

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ArrowStream(Protocol):
-    """Anything with the Arrow PyCapsule interface: pandas, Polars, pyarrow, DuckDB relations…"""
+    """Anything with the Arrow PyCapsule interface: pandas, Polars, pyarrow, DuckDB relations."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """An Arrow stream in a capsule."""
+        ...
 
 
 File: TypeAlias = str | PathLike[str]
 Source: TypeAlias = File | Sequence[File] | ArrowStream | Sequence[Mapping[str, object]]
 """A path, a glob, a list of them, a frame, an Arrow object, a DuckDB relation, or a list of dicts."""
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 class Population(Protocol):
@@ -35,18 +36,23 @@ class Population(Protocol):
     @property
     def facts(self) -> Facts:
         """What can be asked."""
+        ...
 
     @property
     def vocabulary(self) -> Vocabulary:
         """What the codes mean."""
+        ...
 
     @property
     def reading(self) -> Reading:
         """What became of the rows."""
+        ...
 
     @property
     def origin(self) -> Origin:
         """Which log, window and filters these are."""
+        ...
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, one after the other."""
+        ...

@@ -171,13 +171,24 @@ def test_what_json_has_no_word_for_is_refused_by_name() -> None:
     graph = cx.JourneyGraph.of_counts([("ad", {"count": 1, "thing": object()})], [])
     with pytest.raises(cx.errors.InvalidValueError, match=r"graph\.nodes\[0\]\.thing holds a object"):
         dumps(graph)
-    with pytest.raises(cx.errors.InvalidValueError, match="no JSON document for a set"):
+    with pytest.raises(cx.errors.InvalidValueError, match="set holds a set"):
         dumps(set())
     mixed: cx.Breakdown[object, cx.Estimate] = cx.Breakdown(
         by=("x",), metric="m", groups={1: cx.Estimate(value=1.0, n=1), "1": cx.Estimate(value=2.0, n=1)}
     )
     with pytest.raises(cx.errors.InvalidValueError, match="int and str"):
         dumps(mixed)
+
+
+def test_a_result_of_a_plugin_is_told_and_not_read_back() -> None:
+    class Custom:
+        def to_dict(self) -> dict[str, object]:
+            return {"depth": 3}
+
+    text = dumps(Custom())
+    assert json.loads(text)["results"][0]["result"] == {"depth": 3}
+    with pytest.raises(cx.errors.DocumentError, match="only its plugin knows"):
+        loads(text)
 
 
 def test_numpy_numbers_and_nan_in_a_graph_become_plain() -> None:

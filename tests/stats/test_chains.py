@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxmodel.stats.floats import Floats
 from cxmodel.stats.chains import (
     Chain,
     absorption_probabilities,
@@ -33,6 +32,7 @@ from cxmodel.stats.chains import (
     visits_variance,
     what_if,
 )
+from cxmodel.stats.floats import Floats
 
 Journey = tuple[tuple[int, ...], bool]
 JOURNEYS = st.lists(
@@ -395,6 +395,7 @@ def test_removal_effect_references(open_data: Path) -> None:
 @pytest.mark.open_data
 def test_long_contexts_make_the_effect_a_plain_share(markov: dict[str, Any]) -> None:
     example = markov["order_limit_example"]
+    found: dict[str, float] = {}
     for key, expected in example["re_by_order"].items():
         order, collapsed = int(key.split("_")[0]), key.endswith("True")
         if not collapsed:

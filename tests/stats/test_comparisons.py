@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, false_discovery_control, ttest_ind_from_stats
 
-from cxmodel.stats.floats import Floats
 from cxmodel.stats.comparisons import benjamini_hochberg, holm, mix_and_rate, two_proportions, welch
+from cxmodel.stats.floats import Floats
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 SHARES = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(lambda v: np.array(v) / sum(v))

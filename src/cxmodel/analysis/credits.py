@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
@@ -15,8 +15,9 @@ from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Floats, Ints, compress, ranges
+from cxmodel.stats.arrays import Ints, compress, grouped_sum, ranges
 from cxmodel.stats.chains import chain_from_counts, set_removal_effects
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import (
@@ -31,6 +32,8 @@ from cxmodel.tallies.inference import (
 from cxmodel.tallies.metrics import SMALL, SumTally, Tally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
+
+_FEWEST: Final = 2
 
 
 @frozen(kw_only=True, eq=False)
@@ -109,15 +112,16 @@ class CreditMetric(SumTally[CreditTable]):
         """
 
     def observe(self, block: Block) -> Observations:
-        """One observation per converting journey and touchpoint; direct ones under the key behind the last."""
+        """One observation per converting journey and touchpoint; behind the last key direct ones, then all journeys."""
         width = len(block.vocabulary.touchpoints)
         journeys, at, position, length, direct = before_conversion(block, self.goal)
         pair, place = compress(journeys * width + block.touchpoint[at])
-        credit = np.bincount(place, self.split(block, journeys, at, position, length), pair.size)
-        return observe(
-            "journey", np.concatenate([pair // width, direct]), np.concatenate([pair % width, np.full(direct.size, width)]),
-            credit=np.concatenate([credit, np.ones(direct.size)]),
-        )  # fmt: skip
+        credit = grouped_sum(place, self.split(block, journeys, at, position, length), pair.size)
+        everybody = np.flatnonzero(block.lengths > 0)
+        rows = np.concatenate([pair // width, direct, everybody])
+        key = np.concatenate([pair % width, np.full(direct.size, width), np.full(everybody.size, width + 1)])
+        credited = np.concatenate([credit, np.ones(direct.size), np.zeros(everybody.size)])
+        return observe("journey", rows, key, credit=credited)
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> CreditTable:
         """Totals by touchpoint with delta or resampled intervals."""
@@ -126,6 +130,7 @@ class CreditMetric(SumTally[CreditTable]):
             int(key): self._estimate(float(sums["credit"][row]), int(sums.count[row]), cells,
                                      _interval(low[row], high[row], level, method))
             for row, key in enumerate(sums.key)
+            if key <= len(cells.vocabulary.touchpoints)
         }  # fmt: skip
         return self._table(estimates, round(float(sums["credit"].sum())) if sums.rows else 0, cells)
 
@@ -154,9 +159,9 @@ def _flagged(direct: Estimate) -> Estimate:
 
 def goal_missing(goal: Goal, facts: Facts) -> str | None:
     """Why a goal cannot be reached here."""
-    known = set(facts.touchpoints)
+    known = set(facts.known_touchpoints)
     lost = [name for name in goal.touchpoints if name not in known]
-    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.touchpoints)}" if lost else None
+    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.known_touchpoints)}" if lost else None
 
 
 def before_conversion(block: Block, goal: Goal) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -181,8 +186,11 @@ def _intervals_of_totals(sums: Sums, cells: Cells[Any], level: float) -> tuple[F
         return columns["credit"]
 
     if cells.bootstrap and sums.rows:
-        totals = replicated(sums, draws(cells.bootstrap, cells.seed))[sums.names.index("credit")]
-        low, high = percentiles(totals, level)
+        both = replicated(sums, draws(cells.bootstrap, cells.seed))
+        everybody = both[sums.names.index("n"), -1]
+        # replicates hold more or fewer customers than there are: only what they did is to vary
+        scale = float(sums["n"][-1]) / np.maximum(everybody, 1.0)
+        low, high = percentiles(both[sums.names.index("credit")] * scale, level)
         return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
     total = sums["credit"] if sums.rows else np.zeros(0)
     half = z_value(level) * spread(sums, credit, cells.facts.customers).se if sums.rows else total
@@ -201,7 +209,7 @@ class FirstCredit(CreditMetric):
 
     def split(self, block: Block, journey: Ints, at: Ints, position: Ints, length: Ints) -> Floats:
         """1 at the first event."""
-        return (position == 0).astype(np.float64)
+        return np.asarray(position == 0, np.float64)
 
 
 @frozen(kw_only=True)
@@ -212,7 +220,7 @@ class LastCredit(CreditMetric):
 
     def split(self, block: Block, journey: Ints, at: Ints, position: Ints, length: Ints) -> Floats:
         """1 at the last event."""
-        return (position == length - 1).astype(np.float64)
+        return np.asarray(position == length - 1, np.float64)
 
 
 @frozen(kw_only=True)
@@ -230,8 +238,8 @@ class LinearCredit(CreditMetric):
 class ShapleyCredit(CreditMetric):
     """The Shapley value of the count game, in closed form.
 
-    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due Σ R/|T| over the
-    converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
+    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due ``Σ R/|T|`` over
+    the converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
     conversion is shared equally among the distinct touchpoints before it.
     """
 
@@ -278,8 +286,8 @@ class MarkovCredit(SumTally[CreditTable]):
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many contexts to keep apart."""
-        if (len(facts.touchpoints) + 2) ** (self.order + 1) >= 2**62:
-            return f"order {self.order} with {len(facts.touchpoints):,} touchpoints has too many contexts"
+        if (len(facts.known_touchpoints) + 2) ** (self.order + 1) >= 2**62:
+            return f"order {self.order} with {len(facts.known_touchpoints):,} touchpoints has too many contexts"
         return goal_missing(self.goal, facts)
 
     def observe(self, block: Block) -> Observations:
@@ -309,22 +317,27 @@ class MarkovCredit(SumTally[CreditTable]):
     def _ends(
         self, sums: Sums, chain: _Chain, credit: Floats, cells: Cells[Any], level: float
     ) -> tuple[Floats, Floats, str]:
+        begun = chain.source < 0
+        journeys = float(sums["n"][begun].sum())
         if cells.bootstrap:
             totals = replicated(sums, draws(cells.bootstrap, cells.seed))[0].T
+            totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
             low, high = percentiles(chain.credit(totals).T, level)
             return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
         without, there = left_out(sums)
-        if there.sum() < 2:
+        if there.sum() < _FEWEST:
             return np.full_like(credit, np.nan), np.full_like(credit, np.nan), ""
+        # without a bucket there are fewer journeys: scaled to all of them, only what differs remains
         totals = without[0].T[there]
-        # leaving a bucket out loses its conversions; scaled back to the whole, only the shape matters
-        lost = 1 - 1 / there.sum()
-        se = jackknife_error(chain.credit(totals).T / lost, np.ones(int(there.sum()), np.bool_))
+        totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
+        se = jackknife_error(chain.credit(totals).T, np.ones(int(there.sum()), np.bool_))
         half = z_value(level) * se
         return np.maximum(credit - half, 0.0), credit + half, "jackknife over customer buckets"
 
 
-def _template(cells: Cells[Any], metric: MarkovCredit) -> Any:
+def _template(
+    cells: Cells[Any], metric: MarkovCredit
+) -> Callable[[Mapping[int, tuple[float, int, Interval | None]], int], CreditTable]:
     def table(rows: Mapping[int, tuple[float, int, Interval | None]], conversions: int) -> CreditTable:
         estimates = {
             key: Estimate(
@@ -404,7 +417,7 @@ class _Chain:
         offset = 1 if states.size and states[0] == 0 else 0
         source, target = place[: key.size] - offset, place[key.size :] - offset
         states = states[offset:]
-        digits = np.stack([states // width**back % width for back in range(order)], axis=1) - 1 if states.size else np.zeros((0, 1), np.int64)  # fmt: skip
+        digits = np.stack([states // width**back % width - 1 for back in range(order)], axis=-1)
         touchpoints = np.unique(digits[digits >= 0])
         members = (digits[None, :, :] == touchpoints[:, None, None]).any(axis=2)
         return cls(states, touchpoints, members, source, target, (last == width - 1).astype(np.float64), last)
@@ -418,7 +431,8 @@ class _Chain:
         effects = np.nan_to_num(effects)
         conversions = totals @ (self.to_goal * (self.source >= 0))
         whole = effects.sum(axis=1, keepdims=True)
-        return np.divide(effects, whole, out=np.zeros_like(effects), where=whole > 0) * conversions[:, None]
+        shares = np.divide(effects, whole, out=np.zeros_like(effects), where=whole > 0)
+        return np.asarray(shares * conversions[:, None])
 
     def _effects(self, totals: Floats) -> Floats:
         size, b = self.states.size, totals.shape[0]
@@ -438,7 +452,7 @@ class _Chain:
 
     def passing(self, sums: Sums) -> Floats:
         """(touchpoints,) events at each touchpoint before a goal or an end."""
-        count = np.bincount(self.seen, sums.count, int(self.touchpoints.max(initial=0)) + 2)
+        count = grouped_sum(self.seen, sums.count.astype(np.float64), int(self.seen.max(initial=0)) + 2)
         return np.asarray(count[self.touchpoints + 1])
 
     def direct(self, sums: Sums) -> float:

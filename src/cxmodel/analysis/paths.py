@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import field, frozen
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Origin
-from cxmodel.stats.arrays import Ints, Keys, dense_codes, mix, offsets_of, ranges
+from cxmodel.stats.arrays import Ints, Keys, dense_codes, integers, mix, offsets_of, ranges
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
-
-_TIE_DEPTH: Final = 12
 
 
 @frozen
@@ -125,7 +123,7 @@ class PathTable:
 
     def path(self, row: int) -> Path:
         """One path by its rank, from 0."""
-        codes = self.codes[self.offsets[row] : self.offsets[row + 1]].tolist()
+        codes = integers(self.codes[self.offsets[row] : self.offsets[row + 1]])
         count = int(self.count[row])
         return Path(tuple(self.touchpoints[code] for code in codes), count, count / self.journeys)
 
@@ -182,6 +180,7 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
     name: ClassVar[str] = "paths"
     unit: ClassVar[str] = "journeys"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     def start(self) -> tuple[Variants, ...]:
         """Nothing."""
@@ -204,7 +203,7 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
         offsets = offsets_of(np.concatenate(lengths) if lengths else np.zeros(0, np.int64))
         counts = np.concatenate([part.count for part in parts]) if parts else np.zeros(0, np.int64)
         union = distinct_paths(offsets, codes, counts)
-        order = _ranked(union)
+        order = _ranked(union, len(cells.vocabulary.touchpoints))
         sizes = np.diff(union.offsets)[order]
         table = PathTable(
             journeys=int(union.count.sum()), count=union.count[order], offsets=offsets_of(sizes),
@@ -261,13 +260,13 @@ def _all_equal(offsets: Ints, codes: NDArray[Any], twin: Ints) -> bool:
     return bool((codes[a] == codes[b]).all())
 
 
-def _ranked(variants: Variants) -> Ints:
-    """Most frequent first; ties in the order of their touchpoints."""
+def _ranked(variants: Variants, touchpoints: int) -> Ints:
+    """Most frequent first; ties in the order of their first touchpoints, as many as fit 64 bits."""
     lengths = np.diff(variants.offsets)
-    keys: list[Ints | Keys] = []
-    for place in range(_TIE_DEPTH):
-        code = np.zeros(lengths.size, np.int64)
-        there = lengths > place
-        code[there] = variants.codes[variants.offsets[:-1][there] + place].astype(np.int64) + 1
-        keys.append(code)
-    return np.lexsort((variants.key, lengths, *reversed(keys), -variants.count))
+    bits = touchpoints.bit_length()
+    packed = np.zeros(lengths.size, np.uint64)
+    for step in range(64 // max(bits, 1)):
+        packed <<= np.uint64(bits)
+        there = np.flatnonzero(lengths > step)
+        packed[there] |= variants.codes[variants.offsets[there] + step].astype(np.uint64) + np.uint64(1)
+    return np.lexsort((variants.key, lengths, packed, -variants.count))

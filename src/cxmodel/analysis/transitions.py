@@ -14,7 +14,8 @@ from cxmodel.errors import InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Floats, Ints, compress, counting_order, offsets_of, ranges
+from cxmodel.stats.arrays import Ints, compress, counting_order, grouped_sum, integers, offsets_of, ranges
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.medians import grouped_medians
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -112,7 +113,7 @@ class TransitionTable:
     @property
     def share(self) -> Floats:
         """(e,) share of the events at the source that the target follows, 0 to 1."""
-        return self.transitions / self.count[self.source]  # type: ignore[no-any-return]
+        return np.asarray(self.transitions / self.count[self.source])
 
     def at(self, transition: Transition) -> int:
         """How often a transition happened."""
@@ -216,6 +217,7 @@ class Transitions(Tally[TransitionState, TransitionTable]):
     name: ClassVar[str] = "transitions"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     def start(self) -> TransitionState:
         """Nothing."""
@@ -248,11 +250,11 @@ class Transitions(Tally[TransitionState, TransitionTable]):
         row[there] = np.arange(there.size)
         edge, offsets, waits, bridged = _joined(state.parts)
         count = np.diff(offsets)
-        totals = np.add.reduceat(np.concatenate([waits, [0]]), offsets[:-1]) if edge.size else np.zeros(0)
+        totals = _totals(waits, offsets)
         valued = state.nodes[4][there] > 0 if state.nodes.size else np.zeros(0, bool)
         nodes = state.nodes[:, there] if state.nodes.size else np.zeros((5, 0), np.int64)
         table = TransitionTable(
-            touchpoints=tuple(vocabulary.touchpoints[code] for code in there.tolist()),
+            touchpoints=tuple(vocabulary.touchpoints[code] for code in integers(there)),
             count=nodes[0], starts=nodes[1], ends=nodes[2], passing=nodes[3],
             value=np.where(valued, state.values[there], np.nan) if state.nodes.size else np.zeros(0),
             source=row[edge // width], target=row[edge % width], transitions=count, bridged=bridged,
@@ -260,7 +262,7 @@ class Transitions(Tally[TransitionState, TransitionTable]):
             wait_total_s=totals / 1e6, journeys=state.journeys, customers=state.customers, events=int(nodes[0].sum()),
             currency=cells.facts.currency, origin=cells.origin, stages=_stages(vocabulary, there),
             facts={
-                name: tuple(labels.names[code] if code else None for code in codes[there].tolist())
+                name: tuple(labels.names[code] if code else None for code in integers(codes[there]))
                 for name, (codes, labels) in vocabulary.touchpoint_columns.items()
             },
         )  # fmt: skip
@@ -282,11 +284,11 @@ def _count(block: Block) -> TransitionState:
     counts = [np.bincount(codes, minlength=width) for codes in by_touchpoint]
     pair, _ = compress(block.journey * width + touchpoint)
     counts.append(np.bincount(pair % width, minlength=width))
-    values = np.zeros(width)
+    values: Floats = np.zeros(width)
     valued = np.zeros(width, np.int64)
     if block.value is not None:
         known = np.flatnonzero(~np.isnan(block.value))
-        values = np.bincount(touchpoint[known], block.value[known], width)
+        values = grouped_sum(touchpoint[known].astype(np.int64), block.value[known], width)
         valued = np.bincount(touchpoint[known], minlength=width)
     return TransitionState(
         np.stack([*counts, valued]), values, (_waits(block, width),), int(block.first.size), block.customers
@@ -308,6 +310,15 @@ def _waits(block: Block, width: int) -> _Waits:
     if block.removed is not None:
         bridged = np.bincount(place[block.removed[steps + 1] > 0], minlength=edge.size)
     return _Waits(edge, offsets, waits[order], bridged)
+
+
+def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
+    """(e,) summed waits, µs: whole numbers, but floats where whole numbers could overflow."""
+    if offsets.size < 2:
+        return np.zeros(0)
+    longest = max(int(waits.max()), -int(waits.min()))
+    kind = np.int64 if longest * int(np.diff(offsets).max()) < 2**63 else np.float64
+    return np.add.reduceat(waits, offsets[:-1], dtype=kind)
 
 
 def _joined(parts: Sequence[_Waits]) -> tuple[Ints, Ints, Ints, Ints]:
@@ -343,6 +354,7 @@ class Graph(Tally[TransitionState, JourneyGraph]):
     name: ClassVar[str] = "graph"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     max_edges: int | None = None
 

@@ -15,7 +15,8 @@ from cxmodel.data.texts import Texts
 from cxmodel.errors import NoRowsError
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Floats, Ints
+from cxmodel.stats.arrays import Bools, Ints, integers
+from cxmodel.stats.floats import Floats
 from cxmodel.typing import Source
 
 UNKNOWN_TIME = int(np.iinfo(np.int64).min)
@@ -49,9 +50,8 @@ class AnswerRoles:
     def fields(self) -> list[Field]:
         """What to read."""
         fields = [Field(f"?{i}", column, "text") for i, column in enumerate(self.questions)]
-        for role in ("customer", "journey"):
-            if (column := getattr(self, role)) is not None:
-                fields.append(Field(role, column, "id"))
+        ids = (("customer", self.customer), ("journey", self.journey))
+        fields += [Field(role, column, "id") for role, column in ids if column is not None]
         if self.time is not None:
             fields.append(Field("time", self.time, "time"))
         place = self.about or self.touchpoint
@@ -144,9 +144,10 @@ def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> Answer
         score=np.concatenate([part[1] for part in parts])[order],
         time=rows.arrays["time"][row] if "time" in rows.arrays else np.full(row.size, UNKNOWN_TIME),
         weight=weight[row],
-        touchpoint=rows.arrays["touchpoint"][row].astype(np.int64) if "touchpoint" in rows.arrays else np.zeros(row.size, np.int64),
+        touchpoint=rows.arrays.get("touchpoint", np.zeros(rows.size))[row].astype(np.int64),
         touchpoints=rows.labels.get("touchpoint", Labels([""])),
-        customer=_ids(rows, "customer", row), journey=_ids(rows, "journey", row), questions=dict(roles.questions.values()),
+        customer=_ids(rows, "customer", row), journey=_ids(rows, "journey", row),
+        questions=dict(roles.questions.values()),
         columns={role[1:]: array[row] for role, array in rows.arrays.items() if role.startswith("=")},
         labels={role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")},
         reading=Reading(rows=total, kept=int(row.size), rejected=rejected, notes=rows.reading.notes),
@@ -171,7 +172,7 @@ def _scores(rows: Rows, code: int, question: Question, file: str, named: str | N
     scores = values[codes]
     counts: dict[str, Count] = {}
     suffix = f" ({named})" if named else ""
-    for i in np.unique(codes[np.isnan(scores)]).tolist():
+    for i in integers(np.unique(codes[np.isnan(scores)])):
         found = _examples(np.flatnonzero(codes == i), labels.names[i] if i else None, file)
         counts[reasons[i] + suffix] = counts.get(reasons[i] + suffix, Count(0)).plus(found)
     return scores, counts

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cxmodel.data.texts import Identifiers
 from cxmodel.model.goals import Goal
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Codes, Floats, Ints, Keys, segment_of
+from cxmodel.stats.arrays import Bools, Codes, Ints, Keys, segment_of
+from cxmodel.stats.floats import Floats
 
 Unit = Literal["customer", "journey", "event", "transition", "response"]
 

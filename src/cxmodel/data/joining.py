@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from attrs import evolve, frozen
@@ -80,7 +80,8 @@ def with_facts(
         rows=rows.reading.rows, matched_rows=int(again.sum()), targets=targets, matched_targets=matched,
         ambiguous=refused + int(np.isin(keys[found], refused_here).sum()),
     )  # fmt: skip
-    examples = _examples(population, rows, list(roles)[-1])
+    shown = {role: _examples(population, rows, role) for role in roles}
+    examples = "; ".join(f"{role}: {each}" if len(shown) > 1 else each for role, each in shown.items())
     if not matched:
         raise NoRowsError(f"not one id matched: {examples}", hint="Ids are compared as text: '007' is not '7'")
     vocabulary = evolve(
@@ -125,7 +126,7 @@ def _distinct(rows: Rows, keys: Keys, found: Bools, columns: Sequence[str]) -> t
 
 
 def _unequal(values: NDArray[Any]) -> Bools:
-    return (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return np.asarray((values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1])))
 
 
 def _match(block: Block, facts: _Facts, roles: Sequence[str], refused: Keys) -> Ints:
@@ -163,7 +164,8 @@ def _examples(population: MemoryPopulation, rows: Rows, role: str) -> str:
     first = population.parts[0]
     here = first.journey_id if role == "journey" else first.customer
     identifiers = population.vocabulary.journeys if role == "journey" else population.vocabulary.customers
-    assert here is not None and isinstance(identifiers, Identifiers)
+    assert here is not None
+    assert isinstance(identifiers, Identifiers)
     return f"here {listed(list(identifiers.texts_of(np.unique(here)[:3])))}, there {listed(list(there))}"
 
 
@@ -183,7 +185,7 @@ def with_touchpoints(population: MemoryPopulation, catalogue: Catalogue) -> Memo
             columns[fact] = _coded(texts, [facts.get(fact) for facts in entries.values()])
     wider = evolve(vocabulary, touchpoint_columns=columns)
     notes = [
-        f"touchpoint catalogue: {len(entries) - len(unknown):,} of {len(vocabulary.touchpoints):,} touchpoints described"
+        f"touchpoint catalogue describes {len(entries) - len(unknown):,} of {len(vocabulary.touchpoints):,} touchpoints"
     ]
     notes += [f"not described: {listed(bare)}"] if bare else []
     notes += [f"described but never met: {listed(unknown)}"] if unknown else []
@@ -198,7 +200,7 @@ def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
         # building each entry checks its words
         for name, facts in catalogue.items():
             Touchpoint(name, **{key: value for key, value in facts.items() if value is not None})  # type: ignore[arg-type]
-        return dict(catalogue)
+        return cast("dict[str, Mapping[str, str | None]]", dict(catalogue))
     return {each.name: {fact: getattr(each, fact) for fact in TOUCHPOINT_FACTS} for each in catalogue}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from attrs import field, frozen
@@ -49,7 +50,7 @@ class Texts:
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))
 
-    def take(self, rows: NDArray[np.integer]) -> Texts:  # type: ignore[type-arg]
+    def take(self, rows: NDArray[np.integer[Any]]) -> Texts:
         """These texts, in this order."""
         starts, lengths = self.offsets[rows], np.diff(self.offsets)[rows]
         return Texts(self.data[ranges(starts, lengths)], offsets_of(lengths))
@@ -67,7 +68,7 @@ class Texts:
         differs = self.data[ranges(self.offsets[rows], width)] != other.data[ranges(other.offsets[rows], width)]
         if rows.size:
             equal[rows] = ~np.logical_or.reduceat(differs, offsets_of(width)[:-1])
-        return equal
+        return np.asarray(equal)
 
 
 @frozen(eq=False, repr=False, slots=False)

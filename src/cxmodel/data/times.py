@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -14,8 +15,10 @@ from cxmodel.stats.arrays import Ints
 
 DAY: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LOWEST: Final = -62_135_596_800_000_000 + 2 * DAY
-_HIGHEST: Final = 253_402_300_799_000_000 - 2 * DAY
+FIRST: Final = -62_135_596_800_000_000
+LAST: Final = 253_402_300_799_999_999
+_LOWEST: Final = FIRST + 2 * DAY
+_HIGHEST: Final = LAST - 2 * DAY
 
 
 def microseconds(delta: timedelta) -> int:
@@ -30,8 +33,8 @@ def instant(moment: datetime) -> int:
 
 
 def moment(us: int) -> datetime:
-    """The zone-aware moment of an instant."""
-    return _EPOCH + timedelta(microseconds=int(us))
+    """The zone-aware moment of an instant; a zone may move the calendar's first and last day out of it by hours."""
+    return _EPOCH + timedelta(microseconds=min(max(int(us), FIRST), LAST))
 
 
 def zone(name: str) -> ZoneInfo:
@@ -73,8 +76,9 @@ class Offsets:
         days = days[(days * DAY >= _LOWEST) & (days * DAY <= _HIGHEST)]
         probes = [int(day) * DAY for day in days]
         values = [_offset(tz, probe) for probe in probes]
-        starts, offsets = [], values[:1] or [0]
-        for (a, b), (before, after) in zip(zip(probes, probes[1:], strict=False), zip(values, values[1:], strict=False), strict=False):  # fmt: skip
+        starts: list[int] = []
+        offsets = values[:1] or [0]
+        for (a, b), (before, after) in zip(pairwise(probes), pairwise(values), strict=True):
             if before != after:
                 starts.append(_change(tz, a, b, before))
                 offsets.append(after)

@@ -13,7 +13,7 @@ from cxmodel.analysis.credits import CreditComparison, CreditTable
 from cxmodel.analysis.funnels import FunnelStep, FunnelTable
 from cxmodel.analysis.paths import Path, PathTable, Remainder, TopPaths
 from cxmodel.analysis.transitions import TransitionTable
-from cxmodel.errors import DocumentError, InvalidValueError, listed
+from cxmodel.errors import DocumentError, listed
 from cxmodel.exporters.columns import transitions_body, transitions_of
 from cxmodel.exporters.measures import (
     breakdown_body,
@@ -43,7 +43,8 @@ def document(obj: object, *, metric: str = "value") -> Record:
     """The document of a result: plain values, with its schema.
 
     Args:
-        obj: A graph, an estimate, a breakdown, paths, a funnel, transitions, credits, or a dict of named ones.
+        obj: A graph, an estimate, a breakdown, paths, a funnel, transitions, credits, or a dict of named ones. Any
+            other result is told by its ``to_dict``, and cannot be read back.
         metric: What a single estimate measures; it does not know its name.
 
     Raises:
@@ -81,10 +82,10 @@ def _measure_body(obj: object, metric: str) -> Record:
         return comparison_body(obj)
     if isinstance(obj, Breakdown):
         return breakdown_body(obj, document)
-    raise InvalidValueError(
-        f"there is no JSON document for a {type(obj).__name__}",
-        hint="Give a graph, an estimate, a breakdown, paths, a funnel, transitions, credits, or a dict of these",
-    )
+    to_dict = getattr(obj, "to_dict", None)
+    told = plain(obj if to_dict is None else to_dict(), type(obj).__name__)
+    row = {"group": {}, "quantity": metric, "result": told}
+    return {"metric": metric, "kind": "other", "results": [row], "unassigned": None, "overlapping": False}
 
 
 def _versioned(kind: str, body: Mapping[str, Any]) -> Record:
@@ -172,7 +173,12 @@ def _read_funnel(root: Place) -> FunnelTable:
 
 
 def _read_measure(root: Place) -> object:
-    kind = root["kind"].one_of(("breakdown", "credit", "credits", "estimate"))
+    kind = root["kind"].one_of(("breakdown", "credit", "credits", "estimate", "other"))
+    if kind == "other":
+        raise DocumentError(
+            f"{root.path} is the result of {root['metric'].text()!r}, whose class only its plugin knows",
+            hint="Read $.results[0].result with json.loads",
+        )
     if kind == "estimate":
         return single_estimate_of(root)
     if kind == "credit":

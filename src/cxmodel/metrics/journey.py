@@ -13,7 +13,8 @@ from cxmodel.model.estimates import Flag
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Bools, Floats
+from cxmodel.stats.arrays import Bools
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.metrics import Closed, SumMetric
@@ -58,7 +59,7 @@ class ConversionRate(SumMetric):
 
     def value(self, sums: Columns) -> Floats:
         """converted/n."""
-        return sums["converted"] / sums["n"]  # type: ignore[no-any-return]
+        return sums["converted"] / sums["n"]
 
     def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
         """Wilson's interval."""
@@ -87,7 +88,7 @@ class Length(SumMetric):
 
     def value(self, sums: Columns) -> Floats:
         """Σ events/n."""
-        return sums["events"] / sums["n"]  # type: ignore[no-any-return]
+        return sums["events"] / sums["n"]
 
 
 @frozen(kw_only=True)
@@ -111,4 +112,4 @@ class Duration(SumMetric):
 
     def value(self, sums: Columns) -> Floats:
         """Σ seconds/n."""
-        return sums["seconds"] / sums["n"]  # type: ignore[no-any-return]
+        return sums["seconds"] / sums["n"]

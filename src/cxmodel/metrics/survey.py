@@ -13,7 +13,7 @@ from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Ces1Scale, Ces2Scale, CsatScale, Direction, NpsScale, Question, Scale
 from cxmodel.stats import trinomial
-from cxmodel.stats.arrays import Floats
+from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.metrics import Closed, SumMetric
@@ -131,7 +131,8 @@ class Nps(SurveyMetric):
 
 
 _NPS_INTERVALS: Final = {
-    "score": trinomial.score, "wald": trinomial.wald, "adjusted_wald": trinomial.adjusted_wald, "goodman": trinomial.goodman,
+    "score": trinomial.score, "wald": trinomial.wald, "adjusted_wald": trinomial.adjusted_wald,
+    "goodman": trinomial.goodman,
 }  # fmt: skip
 
 ShareMethod = Literal["wilson, design effect", "wilson"]
@@ -162,7 +163,7 @@ class SatisfiedShare(SurveyMetric):
 
     def value(self, sums: Columns) -> Floats:
         """satisfied/n."""
-        return sums["satisfied"] / sums["n"]  # type: ignore[no-any-return]
+        return sums["satisfied"] / sums["n"]
 
     def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
         """Wilson's interval on n over the design effect, or on plain n when asked for by name."""
@@ -199,7 +200,7 @@ class MeanScore(SurveyMetric):
 
     def value(self, sums: Columns) -> Floats:
         """Σ score/n."""
-        return sums["score"] / sums["n"]  # type: ignore[no-any-return]
+        return sums["score"] / sums["n"]
 
 
 @frozen(kw_only=True)

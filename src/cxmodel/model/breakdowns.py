@@ -73,13 +73,15 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
         """One flat record per group and quantity, groups first; the unassigned one has None as its group."""
         rows = [record for key, result in self.items() for record in _records(self.group(key), self.metric, result)]
         if self.unassigned is not None:
-            rows += _records(dict.fromkeys(self.by), self.metric, self.unassigned)
+            nothing: dict[str, object] = {name: None for name in self.by}  # noqa: C420 - the values are objects
+            rows += _records(nothing, self.metric, self.unassigned)
         return rows
 
     def __str__(self) -> str:
-        return f"{self.metric} by {' and '.join(self.by)}\n" + "\n".join(
-            f"  {_label(self.group(key)):<28} {value}" for key, value in self.items()
-        )
+        rows = [f"  {_label(self.group(key)):<28} {value}" for key, value in self.items()]
+        if self.unassigned is not None:
+            rows.append(f"  {'(unassigned)':<28} {self.unassigned}")
+        return "\n".join([f"{self.metric} by {' and '.join(self.by)}", *rows])
 
     def _repr_html_(self) -> str:
         from html import escape

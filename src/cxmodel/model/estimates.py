@@ -1,10 +1,10 @@
-"""Estimates: a number with its n, interval, unit and direction; or no value, because…"""
+"""Estimates: a number with its n, interval, unit and direction; or no value, with the reason."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from attrs import evolve, field, frozen
 
@@ -121,8 +121,8 @@ class Estimate:
     def minus(self, other: Estimate, *, across: bool = False) -> Estimate:
         """The signed difference self − other with its interval.
 
-        Estimates of one run remember their customers: where customers are shared the interval comes from paired
-        replicates of customers, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095).
+        Estimates of one run remember their customers: where customers are shared the interval comes from a jackknife
+        over the buckets of both, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095).
 
         Args:
             other: An estimate in the same unit.
@@ -214,13 +214,19 @@ def estimate_from_dict(record: Mapping[str, object]) -> Estimate:
     if low is not None and high is not None and level is not None:
         interval = Interval(low, high, level, str(record.get("method") or ""))
     ends = record.get("range")
-    bounds = ends if isinstance(ends, list) and len(ends) == 2 else [None, None]
+    low_end, high_end = ends if isinstance(ends, list) and len(ends) == 2 else (None, None)
+    bounds = (_number(low_end), _number(high_end))
     return Estimate(
-        value=_number(record.get("value")), n=int(_number(record.get("n")) or 0), n_eff=_number(record.get("n_eff")),
-        interval=interval, unit=str(record.get("unit") or ""), direction=str(record.get("direction") or "none"),  # type: ignore[arg-type]
-        range=(_number(bounds[0]) if bounds[0] is not None else -math.inf, _number(bounds[1]) if bounds[1] is not None else math.inf),  # type: ignore[arg-type]
-        flags=tuple(record.get("flags") or ()), reason=None if record.get("reason") is None else str(record["reason"]),  # type: ignore[arg-type]
-    )  # fmt: skip
+        value=_number(record.get("value")),
+        n=int(_number(record.get("n")) or 0),
+        n_eff=_number(record.get("n_eff")),
+        interval=interval,
+        unit=str(record.get("unit") or ""),
+        direction=cast("Direction", record.get("direction") or "none"),
+        range=(-math.inf if bounds[0] is None else bounds[0], math.inf if bounds[1] is None else bounds[1]),
+        flags=cast("list[Flag]", record.get("flags") or []),
+        reason=None if record.get("reason") is None else str(record["reason"]),
+    )
 
 
 def _number(value: object) -> float | None:
@@ -229,7 +235,10 @@ def _number(value: object) -> float | None:
 
 def _mover(a: Estimate, b: Estimate, value: float) -> tuple[float, float]:
     i, j = a.interval, b.interval
-    assert i is not None and j is not None and a.value is not None and b.value is not None
+    assert i is not None
+    assert j is not None
+    assert a.value is not None
+    assert b.value is not None
     return (
         value - math.hypot(a.value - i.low, j.high - b.value),
         value + math.hypot(i.high - a.value, b.value - j.low),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from collections.abc import Callable
+from typing import Any, Final, Literal, get_args
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, Factory, field, frozen
 
 from cxmodel.errors import InvalidValueError, unknown
 
@@ -19,15 +20,15 @@ Moment = Literal["stimulus", "zmot", "fmot", "smot", "umot"]
 _OFFLINE: Final = frozenset({"in person", "mail", "phone", "store"})
 
 
-def _filled(instance: object, attribute: Attribute[str], value: str) -> None:
+def _filled(instance: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValueError(f"{type(instance).__name__}.{attribute.name} needs text, got {value!r}")
 
 
-def _one_of(literal: object) -> object:
+def _one_of(literal: object) -> Callable[[object, Attribute[Any], Any], None]:
     allowed = get_args(literal)
 
-    def check(instance: object, attribute: Attribute[str], value: str) -> None:
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         if value not in allowed:
             what = f"{type(instance).__name__.lower()} {attribute.name}"
             raise InvalidValueError(unknown(what, str(value), allowed))
@@ -50,17 +51,13 @@ class Channel:
     """
 
     name: str = field(validator=_filled)
-    kind: ChannelKind = field(default="other", validator=_one_of(ChannelKind))  # type: ignore[arg-type]
-    online: bool = field()
-
-    @online.default
-    def _online(self) -> bool:
-        return self.kind not in _OFFLINE
+    kind: ChannelKind = field(default="other", validator=_one_of(ChannelKind))
+    online: bool = field(default=Factory(lambda self: self.kind not in _OFFLINE, takes_self=True))
 
 
 @frozen
 class Stage:
-    """A part of the journey in the customer's eyes: Discover, Buy, Use…"""
+    """A part of the journey in the customer's eyes: Discover, Buy, Use."""
 
     name: str = field(validator=_filled)
 
@@ -96,8 +93,8 @@ class Touchpoint:
         stage: Name of the stage that it belongs to.
         channel: Name of the channel.
         department: Name of the department that owns it.
-        kind: ``"communication"`` (between both sides), ``"action"`` (of one side alone), ``"survey"`` or ``"system"``; answers are
-            never attached to survey and system touchpoints.
+        kind: ``"communication"`` (between both sides), ``"action"`` (of one side alone), ``"survey"`` or ``"system"``;
+            answers are never attached to survey and system touchpoints.
         initiator: Who begins it.
         moment: Moment of truth that it is, if any.
 
@@ -110,6 +107,6 @@ class Touchpoint:
     stage: str | None = None
     channel: str | None = None
     department: str | None = None
-    kind: TouchpointKind = field(default="communication", validator=_one_of(TouchpointKind))  # type: ignore[arg-type]
-    initiator: Initiator = field(default="unknown", validator=_one_of(Initiator))  # type: ignore[arg-type]
+    kind: TouchpointKind = field(default="communication", validator=_one_of(TouchpointKind))
+    initiator: Initiator = field(default="unknown", validator=_one_of(Initiator))
     moment: Moment | None = None

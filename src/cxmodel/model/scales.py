@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final, Literal, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal, final
 
 from attrs import field, frozen
 
@@ -182,6 +183,17 @@ _PLAIN: Final[dict[str, Scale]] = {
 }
 
 
+def code_texts(codes: Mapping[Any, float | None]) -> dict[str, float | None]:
+    """Codes compare as text: ``11``, ``11.0`` and ``"11"`` are one code."""
+    return {_plain(code): score for code, score in codes.items()}
+
+
+def _plain(code: object) -> str:
+    if isinstance(code, float) and code.is_integer():
+        return str(int(code))
+    return "" if code is None else str(code)
+
+
 @frozen
 class Question:
     """One question of a survey: its scale, and which codes mean something other than an answer.
@@ -197,16 +209,23 @@ class Question:
     """
 
     scale: Scale
-    codes: dict[str, float | None] = field(factory=dict, converter=lambda given: code_texts(given))
+    codes: Mapping[str, float | None] = field(factory=dict, converter=code_texts)
     kind: Literal["transactional", "relational"] = "transactional"
 
 
-def code_texts(codes: dict[object, float | None]) -> dict[str, float | None]:
-    """Codes compare as text: ``11``, ``11.0`` and ``"11"`` are one code."""
-    return {_plain(code): score for code, score in codes.items()}
+def scale_of(kind: str, low: float, high: float, satisfied: float | None, direction: Direction) -> Scale:
+    """The scale with these facts, of the class that its kind names.
 
+    Raises:
+        InvalidValueError: When there is no such kind.
 
-def _plain(code: object) -> str:
-    if isinstance(code, float) and code.is_integer():
-        return str(int(code))
-    return "" if code is None else str(code)
+    Example:
+        >>> scale_of("nps", 0, 10, None, "higher") == Scale.nps()
+        True
+    """
+    classes: dict[str, type[Scale]] = {
+        each.kind: each for each in (NpsScale, CsatScale, Ces1Scale, Ces2Scale, EmotionScale, OwnScale)
+    }
+    if kind not in classes:
+        raise InvalidValueError(unknown("kind of scale", kind, list(classes)))
+    return classes[kind](low, high, satisfied, direction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import pluggy
 
@@ -21,7 +21,7 @@ _impl = pluggy.HookimplMarker(GROUP)
 
 def hookimpl(function: F) -> F:
     """Mark a function as one of the hooks."""
-    return cast("F", _impl(function))
+    return _impl(function)
 
 
 @_spec

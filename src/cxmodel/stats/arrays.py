@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from cxmodel.stats.floats import Floats
 
 Ints = NDArray[np.int64]
-
 Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Codes = NDArray[np.unsignedinteger[Any]]
@@ -138,9 +137,8 @@ def counting_order(codes: NDArray[np.integer[Any]], size: int) -> tuple[Ints, ND
 
     n = codes.size
     small = np.int32 if max(n, size) < 2**31 - 1 else np.int64
-    row = csr_array(
-        (np.arange(n, dtype=small), codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size)
-    )
+    numbers: NDArray[Any] = np.arange(n, dtype=small)
+    row: Any = csr_array((numbers, codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size))
     columns = row.tocsc()
     return columns.indptr.astype(np.int64), columns.data
 
@@ -192,12 +190,17 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     """
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if ends.size else 0
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths), np.int64)
 
 
 def grouped_sum(groups: Ints, values: Floats | None, size: int) -> Floats:
     """Sum of values by group, as floats (``np.bincount`` with a fixed size)."""
     return np.bincount(groups, values, size).astype(np.float64)
+
+
+def integers(codes: NDArray[np.integer[Any]]) -> list[int]:
+    """Python integers of an array."""
+    return codes.tolist()  # type: ignore[no-any-return]
 
 
 def smallest_unsigned(size: int) -> type[np.unsignedinteger[Any]]:

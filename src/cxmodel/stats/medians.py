@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from cxmodel.stats.arrays import Floats, Ints, ranges
+from cxmodel.stats.arrays import Ints, ranges
+from cxmodel.stats.floats import Floats
 
 _ROW_BY_ROW: Final = 48
 

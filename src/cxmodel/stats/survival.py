@@ -41,8 +41,8 @@ def risk_table(
         times: When each observation ended, shape (n,).
         causes: 0 for censored, else 1, 2, … for the cause of the event, shape (n,).
         weights: How many observations each stands for; 1 if not given.
-        entries: When each came under observation (left truncation): at risk after this time; always if not
-        given. n_causes: Number of causes C, if not the largest one seen.
+        entries: When each came under observation (left truncation): at risk after this time; always if not given.
+        n_causes: Number of causes C, if not the largest one seen.
 
     Returns:
         Table over the distinct times.

@@ -38,8 +38,8 @@ def unit_sums(unit_weights: ArrayLike, unit_totals: ArrayLike) -> UnitSums:
     """Sum up units along the last axis.
 
     Args:
-        unit_weights: Weight b of each unit, shape (…, n): of a cluster, the sum of the weights of its
-        answers. unit_totals: Weighted value a of each unit, shape (…, n): of a cluster, the sum of weight
+        unit_weights: Weight b of each unit, shape (…, n): of a cluster, the sum of the weights of its answers.
+        unit_totals: Weighted value a of each unit, shape (…, n): of a cluster, the sum of weight
         times answer.
 
     Returns:

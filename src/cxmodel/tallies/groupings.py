@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Unit, Vocabulary
@@ -16,7 +17,7 @@ from cxmodel.data.times import DAY, Offsets
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Ints, compress, ranges
+from cxmodel.stats.arrays import Ints, compress, integers, ranges
 
 K = TypeVar("K")
 K1 = TypeVar("K1")
@@ -63,6 +64,10 @@ class By(ABC, Generic[K]):
         """Whether an observation may stand in several groups."""
         return False
 
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """What can be asked within the groups, where that differs; a metric needs one view in which it can be had."""
+        return (facts,)
+
     def missing(self, facts: Facts, unit: Unit) -> str | None:
         """Why observations of this unit cannot be grouped so, or None when they can."""
         if unit in self.units:
@@ -106,7 +111,7 @@ class ByColumn(By[str]):
         names: Sequence[str] = vocabulary.touchpoints
         if self.name != "touchpoint":
             names = _labels_of(vocabulary, self.name).names
-        return [names[code] for code in codes.tolist()]
+        return [names[code] for code in integers(codes)]
 
     def size(self, vocabulary: Vocabulary) -> int:
         """Number of touchpoints or labels."""
@@ -174,7 +179,7 @@ class ByTransition(By[Transition]):
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[Transition]:
         """Source and target."""
         names, width = vocabulary.touchpoints, len(vocabulary.touchpoints)
-        return [Transition(names[code // width], names[code % width]) for code in codes.tolist()]
+        return [Transition(names[code // width], names[code % width]) for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """Source × touchpoints + target."""
@@ -194,6 +199,10 @@ class ByQuestion(By[str]):
         """``("question",)``."""
         return ("question",)
 
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """One question at a time."""
+        return [evolve(facts, questions={name: each}) for name, each in facts.questions.items()] or (facts,)
+
     def size(self, vocabulary: Vocabulary) -> int:
         """Number of questions."""
         return len(vocabulary.questions)
@@ -201,7 +210,7 @@ class ByQuestion(By[str]):
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """Names of the questions."""
         names = list(vocabulary.questions)
-        return [names[code] for code in codes.tolist()]
+        return [names[code] for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """The question that each answer answers."""
@@ -276,7 +285,7 @@ class ByClock(By[str]):
 
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """``"Monday"`` … or ``"00"`` … ``"23"``."""
-        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in codes.tolist()]
+        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """From the wall clock."""
@@ -301,7 +310,7 @@ class Bin:
 
 def _ascending(edges: Sequence[float]) -> tuple[float, ...]:
     out = tuple(float(edge) for edge in edges)
-    if len(out) < 2 or any(a >= b for a, b in zip(out, out[1:], strict=False)):
+    if len(out) < 2 or any(a >= b for a, b in pairwise(out)):
         raise InvalidValueError(f"bins need at least two ascending edges, got {list(edges)!r}")
     return out
 
@@ -333,7 +342,7 @@ class ByBins(By[str]):
 
     def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
         """``"low–high"``."""
-        return [str(Bin(self.edges[code], self.edges[code + 1])) for code in codes.tolist()]
+        return [str(Bin(self.edges[code], self.edges[code + 1])) for code in integers(codes)]
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """The bin of each observation's number."""
@@ -370,6 +379,10 @@ class ByBoth(By[tuple[K1, K2]], Generic[K1, K2]):
     def names(self) -> tuple[str, ...]:
         """The names of both."""
         return (*self.first.names, *self.second.names)
+
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """The views of one within those of the other."""
+        return [inner for outer in self.first.views(facts) for inner in self.second.views(outer)]
 
     def missing(self, facts: Facts, unit: Unit) -> str | None:
         """What is missing for either."""
@@ -457,7 +470,7 @@ def _numbers(column: NDArray[Any], labels: Labels | None) -> NDArray[np.float64]
             values[code] = float(text) if code else np.nan
         except ValueError:
             raise InvalidValueError(f"cannot make bins of text: {text!r} is not a number") from None
-    return values[column]
+    return np.asarray(values[column])
 
 
 def _times(block: Block, unit: Unit, at: Ints) -> Ints:
@@ -476,4 +489,4 @@ def _times(block: Block, unit: Unit, at: Ints) -> Ints:
 
 
 def _plural(unit: Unit) -> str:
-    return {"journey": "journeys", "response": "answers", "customer": "customers", "event": "events", "transition": "transitions"}[unit]  # fmt: skip
+    return "answers" if unit == "response" else f"{unit}s"

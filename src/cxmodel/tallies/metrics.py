@@ -13,7 +13,8 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Bools, Floats
+from cxmodel.stats.arrays import Bools
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, FEW_CUSTOMERS, Cells
 from cxmodel.tallies.inference import (
     BucketSums,
@@ -73,10 +74,16 @@ class Tally(Metric[R_co], Generic[S, R_co]):
 
     A state holds what was seen; `merge` is associative and commutative with `start` as its neutral element, because
     blocks hold disjoint customers. States are frozen attrs classes of arrays, numbers, text and tuples of these.
+
+    Attributes:
+        observes: What it counts; decides which groupings make sense.
+        groups: Whether it keeps the groups of ``cells.by`` apart itself; if not, the house lets it look at each group's
+            journeys on their own.
     """
 
     __slots__ = ()
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = True
 
     @abstractmethod
     def start(self) -> S:
@@ -181,7 +188,9 @@ class SumMetric(Tally[Sums, Estimate]):
         values = quiet(self.value, columns)
         known = spread(state, self.value, cells.facts.customers)
         ends = self._ends(state, values, known, cells, level)
-        marks = {flag: np.broadcast_to(mask, values.shape) for flag, mask in self.flags(columns).items()}
+        marks: dict[Flag, Bools] = {
+            flag: np.broadcast_to(mask, values.shape) for flag, mask in self.flags(columns).items()
+        }
         return {
             int(group): self._estimate(row, state, values, known, ends, marks, cells, level)
             for row, group in enumerate(state.group)
@@ -223,6 +232,8 @@ class SumMetric(Tally[Sums, Estimate]):
         flags: list[Flag] = [flag for flag, mask in marks.items() if mask[row]]
         if n < SMALL:
             flags.append("small_n")
+        if known.se[row] == 0 and ends.low[row] == ends.high[row]:
+            flags.append("degenerate")
         low, high = float(ends.low[row]), float(ends.high[row])
         interval = Interval(low, high, level, str(ends.method[row])) if np.isfinite(low + high) else None
         few = state.rows <= MOST_PAIRABLE

@@ -8,7 +8,8 @@ import numpy as np
 from attrs import frozen
 
 from cxmodel.data.blocks import Unit
-from cxmodel.stats.arrays import Bools, Floats, Ints
+from cxmodel.stats.arrays import Bools, Ints
+from cxmodel.stats.floats import Floats
 
 
 @frozen(eq=False)
