@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cxmodel import datasets as datasets
     from cxmodel import errors as errors
     from cxmodel import metrics as metrics
+    from cxmodel.exporters.json import load_result as load_result
     from cxmodel.exporting import (
         Exported as Exported,
     )
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from cxmodel.exporting import (
         installed_plugins as installed_plugins,
     )
-    from cxmodel.exporters.json import load_result as load_result
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
     from cxmodel.journeys import open_journeys as open_journeys

@@ -110,7 +110,7 @@ def test_unknown_keys_are_ignored(obj: object) -> None:
     assert told(loads(widened)) == told(obj)
 
 
-def widen(value: Any) -> Any:  # noqa: ANN401
+def widen(value: Any) -> Any:
     """Add a key that nobody knows to every object whose keys are ours."""
     if isinstance(value, list):
         return [widen(each) for each in value]

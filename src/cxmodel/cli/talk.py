@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 def document_of(result: object, metric: str) -> dict[str, Any]:
     """The JSON document of whatever a metric gave."""
-    from cxmodel.exporters.json import document
+    from cxmodel.exporters.documents import document
 
     return document(result, metric=metric)
 

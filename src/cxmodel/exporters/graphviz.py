@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from attrs import field, frozen, validators
 
@@ -170,7 +170,8 @@ def drawn(dot: str, kind: str) -> bytes:
     if _has_pygraphviz():
         import pygraphviz  # type: ignore[import-untyped]
 
-        return bytes(pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=_FINE[kind]))
+        graph: Any = pygraphviz.AGraph(string=dot)
+        return bytes(graph.draw(format=kind, prog="dot", args=_FINE[kind]))
     program = shutil.which("dot")
     if program is None:
         raise MissingExtraError("Graphviz is not installed", hint=_HOW)

@@ -56,7 +56,7 @@ def dumps(obj: object) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def loads(text: str) -> Any:  # noqa: ANN401 (the document says what it holds)
+def loads(text: str) -> Any:
     """The result that `dumps` wrote; ``paths`` come back as `TopPaths`.
 
     Raises:
@@ -65,7 +65,7 @@ def loads(text: str) -> Any:  # noqa: ANN401 (the document says what it holds)
     return result(parsed(text))
 
 
-def load_result(source: str | PathLike[str]) -> Any:  # noqa: ANN401 (the document says what it holds)
+def load_result(source: str | PathLike[str]) -> Any:
     """Read a result that was exported as JSON.
 
     Args:

@@ -153,7 +153,10 @@ def _usual(values: Iterable[object]) -> Origin | None:
 
 
 def _parts(key: object, width: int) -> tuple[object, ...]:
-    return key if isinstance(key, tuple) and width > 1 and len(key) == width else (key,)
+    if isinstance(key, tuple) and width > 1:
+        parts: tuple[object, ...] = key
+        return parts if len(parts) == width else (key,)
+    return (key,)
 
 
 def _group(breakdown: Breakdown[Any, Any], key: object) -> Record:
@@ -176,10 +179,10 @@ def _key_kinds(breakdown: Breakdown[Any, Any]) -> list[str]:
 
 
 def _key(group: Place, by: tuple[str, ...], kinds: tuple[str, ...]) -> object:
-    if len(by) != len(kinds):
-        raise DocumentError(f"there are {len(by)} groupings but {len(kinds)} kinds of keys")
-    parts = tuple(_part(group[name], kind) for name, kind in zip(by, kinds, strict=True))
-    return parts if len(parts) > 1 else parts[0]
+    if not by or len(by) != len(kinds):
+        raise DocumentError(f"$.by names {len(by)} groupings and $.keys {len(kinds)} kinds of keys, expected as many")
+    parts = [_part(group[name], kind) for name, kind in zip(by, kinds, strict=True)]
+    return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def _part(place: Place, kind: str) -> object:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from cxmodel.errors import DocumentError, listed
 
-_KINDS: Final = {
+_KINDS: Final[dict[type[object], str]] = {
     type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list",
     dict: "an object",
 }  # fmt: skip

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
@@ -158,7 +158,7 @@ def _saved(figure: Figure, kind: str, about: dict[str, str | None]) -> bytes:
 
 
 @contextmanager
-def _styled(fonts: tuple[str, ...]) -> Iterator[None]:
+def _styled(fonts: tuple[str, ...]) -> Generator[None]:
     """Matplotlib's own defaults and ours on top, whatever a matplotlibrc says."""
     _configure()
     import matplotlib.style
