@@ -274,7 +274,7 @@ def _stages(vocabulary: Vocabulary, there: Ints) -> tuple[str, ...]:
     if "stage" not in vocabulary.touchpoint_columns:
         return ()
     codes, labels = vocabulary.touchpoint_columns["stage"]
-    return tuple(labels.names[code] for code in np.unique(codes[there]).tolist() if code)
+    return tuple(labels.names[code] for code in integers(np.unique(codes[there])) if code)
 
 
 def _count(block: Block) -> TransitionState:
