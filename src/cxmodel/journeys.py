@@ -10,6 +10,8 @@ from attrs import evolve, field, frozen
 
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
+from cxmodel.analysis.pattern_language import Pattern, as_pattern
+from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
 from cxmodel.data import events, joining, selecting
 from cxmodel.data.attaching import Attached, attach
@@ -151,11 +153,14 @@ class Journeys(Measurable):
         words += [f"cut after {goal.name}"] if goal is not None else []
         return self._then(lambda block: selecting.split(block, gap=us, goal=goal), saying=" and ".join(words))
 
-    def where(self, *, passes: str | Goal | None = None, **equals: str | Sequence[str]) -> Journeys:
+    def where(
+        self, *, passes: str | Goal | None = None, matches: str | Pattern | None = None, **equals: str | Sequence[str]
+    ) -> Journeys:
         """Whole journeys with at least one event that matches all of these, and whose facts match.
 
         Args:
             passes: A touchpoint or goal that the journey passes.
+            matches: A pattern that the journey matches (``"catalog => cart -> pay"``).
             equals: Column → text, or texts of which one must hold (``channel="email"``, ``state=["SP", "RJ"]``).
         """
         wanted = self._wanted(equals)
@@ -170,6 +175,12 @@ class Journeys(Measurable):
             out = out._then(
                 lambda block: selecting.keep_journeys(block, block.reached(goal) >= 0),
                 saying=f"passes {goal.name}",
+            )
+        if matches is not None:
+            pattern = self._pattern(matches)
+            out = out._then(
+                lambda block: selecting.keep_journeys(block, matching_journeys(block, pattern)),
+                saying=f"matches {pattern}",
             )
         return out
 
@@ -236,6 +247,13 @@ class Journeys(Measurable):
             if name not in self.population.vocabulary.touchpoint_codes:
                 raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
         return goal
+
+    def _pattern(self, matches: str | Pattern) -> Pattern:
+        pattern = as_pattern(matches)
+        for name in pattern.touchpoints:
+            if name not in self.population.vocabulary.touchpoint_codes:
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+        return pattern
 
     def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
         facts = self.facts

@@ -10,11 +10,13 @@ from cxmodel.analysis.credits import (
 )
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.transitions import Graph, Transitions
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
 
 __all__ = [
     "Ces1", "Ces2", "Ces2Top", "ConversionRate", "Credits", "Csat", "Duration", "FirstCredit", "Funnel", "Graph",
-    "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "Nps", "Paths", "ShapleyCredit", "Transitions",
+    "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "Nps", "Paths", "PatternMatches",
+    "PatternShare", "ShapleyCredit", "Transitions",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from cxmodel.analysis.credits import (
 )
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.transitions import Graph, Transitions
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
@@ -28,4 +29,5 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
     return [
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
+        PatternShare, PatternMatches,
     ]  # fmt: skip
