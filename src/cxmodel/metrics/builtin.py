@@ -13,7 +13,12 @@ from cxmodel.analysis.credits import (
     MarkovCredit,
     ShapleyCredit,
 )
+from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
+from cxmodel.analysis.ends import Ends
+from cxmodel.analysis.followings import EventuallyFollows
 from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -29,5 +34,5 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
     return [
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
-        PatternShare, PatternMatches,
+        PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
     ]  # fmt: skip
