@@ -12,8 +12,10 @@ from cxmodel.analysis.distributions import DurationDistribution, LengthDistribut
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.followings import EventuallyFollows
 from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
 from cxmodel.analysis.loops import Loops
+from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -33,6 +35,7 @@ __all__ = [
     "EventuallyFollows",
     "FirstCredit",
     "Funnel",
+    "GoalPaths",
     "Grams",
     "Graph",
     "LastCredit",
@@ -43,6 +46,7 @@ __all__ = [
     "MarkovCredit",
     "MeanScore",
     "Nps",
+    "PathChain",
     "Paths",
     "PatternMatches",
     "PatternShare",

@@ -17,8 +17,10 @@ from cxmodel.analysis.distributions import DurationDistribution, LengthDistribut
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.followings import EventuallyFollows
 from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
 from cxmodel.analysis.loops import Loops
+from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -35,4 +37,5 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
         PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
+        PathChain, GoalPaths,
     ]  # fmt: skip
