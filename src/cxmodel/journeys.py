@@ -234,9 +234,11 @@ class Journeys(Measurable):
         """All distinct paths; ``paths().top(10)`` shows the most frequent with an explicit remainder."""
         return self.measure(Paths())
 
-    def funnel(self, steps: Sequence[str | Goal], *, within: timedelta | None = None) -> FunnelTable:
-        """Journeys that pass the steps in order, with shares and waits."""
-        return self.measure(Funnel(steps, within=within))
+    def funnel(
+        self, steps: Sequence[str | Goal], *, within: timedelta | None = None, strict: bool = False
+    ) -> FunnelTable:
+        """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
+        return self.measure(Funnel(steps, within=within, strict=strict))
 
     def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
         return evolve(self, population=self.population.then(step, saying=saying))

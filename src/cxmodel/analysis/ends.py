@@ -11,6 +11,7 @@ from attrs import frozen
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Estimate
+from cxmodel.stats.arrays import integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -112,6 +113,6 @@ def _ends(shares: Shares, side: int, cells: Cells[Any]) -> tuple[End, ...]:
     names = cells.vocabulary.touchpoints
     return tuple(
         End(touchpoint=names[key // 2], count=int(shares.count[row]), share=shares.estimate(row))
-        for row, key in enumerate(shares.key.tolist())
+        for row, key in enumerate(integers(shares.key))
         if key % 2 == side
     )

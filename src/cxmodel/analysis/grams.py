@@ -111,7 +111,7 @@ class GramTable:
             raise InvalidValueError(f"top takes a number of grams, got {n!r}")
         total = int(self.count.sum())
         shown = tuple(
-            Gram(tuple(self.touchpoints[code] for code in codes), count, count / total, journeys)
+            Gram(tuple(self.touchpoints[int(code)] for code in codes), count, count / total, journeys)
             for codes, count, journeys in zip(
                 self.codes[:n].tolist(), integers(self.count[:n]), integers(self.journeys[:n]), strict=True
             )

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Estimate, no_value
-from cxmodel.stats.arrays import compress
+from cxmodel.stats.arrays import compress, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.cells import Cells
@@ -178,6 +178,6 @@ class Loops(SumTally[LoopTable]):
                 returns=round(float(sums["returns"][row])), self_looping=found[0][key], returning=found[1][key],
                 reworked=found[2][key],
             )
-            for row, key in enumerate(sums.key.tolist())
+            for row, key in enumerate(integers(sums.key))
         ]  # fmt: skip
         return LoopTable(whole=rows[-1], touchpoints=tuple(sorted(rows[:-1], key=lambda row: -row.extra)))

@@ -11,6 +11,7 @@ from cxmodel.analysis.credits import (
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.followings import EventuallyFollows
+from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
@@ -35,6 +36,7 @@ __all__ = [
     "EventuallyFollows",
     "FirstCredit",
     "Funnel",
+    "FunnelDetail",
     "GoalPaths",
     "Grams",
     "Graph",

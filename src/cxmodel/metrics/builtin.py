@@ -16,6 +16,7 @@ from cxmodel.analysis.credits import (
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.followings import EventuallyFollows
+from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
@@ -37,5 +38,5 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
         PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
-        PathChain, GoalPaths,
+        PathChain, GoalPaths, FunnelDetail,
     ]  # fmt: skip
