@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
+    from cxmodel.journeys import open_journeys as open_journeys
     from cxmodel.journeys import read_events as read_events
     from cxmodel.model.breakdowns import Breakdown as Breakdown
     from cxmodel.model.estimates import Estimate as Estimate
@@ -54,26 +55,29 @@ _HOMES: Final = {
     "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
     "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
     "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
-    "export": "exporting", "installed_plugins": "exporting", "read_events": "journeys", "read_responses": "responses",
+    "export": "exporting", "installed_plugins": "exporting", "open_journeys": "journeys",
+    "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
     "Persona", "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors",
-    "export", "installed_plugins", "metrics", "read_events", "read_responses",
+    "export", "installed_plugins", "metrics", "open_journeys", "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return import_module(f"cxmodel.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cxmodel' has no attribute {name!r}")
-    value: object = getattr(import_module(f"cxmodel.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return import_module(f"cxmodel.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'cxmodel' has no attribute {name!r}")
+        value: object = getattr(import_module(f"cxmodel.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

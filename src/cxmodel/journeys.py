@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from attrs import evolve, field, frozen
 
+from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.data import events, joining, selecting
+from cxmodel.data import appending, events, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
@@ -23,7 +27,7 @@ from cxmodel.measuring import Measurable
 from cxmodel.model.goals import Goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
-from cxmodel.typing import Source
+from cxmodel.typing import File, Source
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -240,6 +244,26 @@ class Journeys(Measurable):
         """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
         return self.measure(Funnel(steps, within=within, strict=strict))
 
+    # keeping and growing
+
+    def append(self, src: Source, *, tz: str | None = None) -> Journeys:
+        """These journeys with further events; only the customers concerned are grouped again.
+
+        The rows have the columns of the first reading. On equal times new events follow the stored ones.
+
+        Args:
+            src: The new rows.
+            tz: Zone of times that name none.
+        """
+        return Journeys(appending.append(self.population, src, tz=tz))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
+
+        All or nothing: a process that dies leaves what was there before.
+        """
+        storage.save(self.population, Path(path))
+
     def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
         return evolve(self, population=self.population.then(step, saying=saying))
 
@@ -247,7 +271,7 @@ class Journeys(Measurable):
         goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
         for name in goal.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
-                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
         return goal
 
     def _pattern(self, matches: str | Pattern) -> Pattern:
@@ -271,18 +295,38 @@ class Journeys(Measurable):
         return out
 
 
+@overload
 def read_events(
     src: Source, *, customer: str, touchpoint: str, time: str, journey: str | None = None, channel: str | None = None,
     department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
     source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
     instance: str | None = None, currency: str | None = None, order: Sequence[str] = (),
     attributes: Sequence[str] = (), tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+@overload
+def read_events(
+    src: File | Sequence[File], *, preset: str, channel: str | None = None, department: str | None = None,
+    contact: str | None = None, stage: str | None = None, value: str | None = None, source: str | None = None,
+    until: str | None = None, currency: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (),
+    tz: str | None = None, memory_limit: str | None = None,
+) -> Journeys: ...  # fmt: skip
+def read_events(
+    src: Source, *, customer: str | None = None, touchpoint: str | None = None, time: str | None = None,
+    journey: str | None = None, channel: str | None = None, department: str | None = None, contact: str | None = None,
+    stage: str | None = None, value: str | None = None, source: str | None = None, until: str | None = None,
+    lifecycle: tuple[str, str, str] | None = None, instance: str | None = None, currency: str | None = None,
+    order: Sequence[str] = (), attributes: Sequence[str] = (), preset: str | None = None, tz: str | None = None,
+    memory_limit: str | None = None,
 ) -> Journeys:  # fmt: skip
     """Read an event log.
 
     Every row is either kept or rejected for a reason that `Journeys.reading` counts, with examples. The order inside a
     journey is (time, ``order`` columns, file name, row). Ids are compared as text: ``7`` and ``"7"`` are one id,
     ``"007"`` is another, ``"NA"`` is an id.
+
+    A format of its own is read by a reader, a plugin: by the one that ``preset`` names, or, where the engine does not
+    know the file's ending, by the one that recognises its content; the reading notes which. A reader says itself who,
+    where, when and which journey; the other options then name columns that it gives.
 
     Args:
         src: Path, glob, list of them, pandas or Polars frame, Arrow object, DuckDB relation, or list of dicts.
@@ -302,6 +346,7 @@ def read_events(
         currency: Currency of the values, for instance ``"EUR"``.
         order: Columns that break ties of time.
         attributes: Further columns to keep; those with one value per journey become facts about journeys.
+        preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of the reading engine (``"2GB"``).
 
@@ -310,6 +355,8 @@ def read_events(
 
     Raises:
         UnknownColumnError: A column is not there; lists what is, and the nearest name.
+        UnknownNameError: There is no reader of that name.
+        InvalidValueError: It is not said which columns are who, where and when.
         NoRowsError: Nothing could be kept.
 
     Example:
@@ -326,9 +373,28 @@ def read_events(
     }
     if until is not None and lifecycle is not None:
         raise InvalidValueError("until= and lifecycle= both say when an event ends; give one of them")
-    roles = events.Roles(
-        customer=customer, touchpoint=touchpoint, time=time, journey=journey, until=until, value=value,
-        named={role: column for role, column in named.items() if column is not None}, attributes=tuple(attributes),
-        order=tuple(order), lifecycle=lifecycle, instance=instance, currency=currency,
+    own = {"customer": customer, "touchpoint": touchpoint, "time": time, "journey": journey}
+    reader = reading.choose(src, preset, own)
+    roles = Roles(
+        customer=customer or "", touchpoint=touchpoint or "", time=time or "", journey=journey, until=until,
+        value=value, named={role: column for role, column in named.items() if column is not None},
+        attributes=tuple(attributes), order=tuple(order), lifecycle=lifecycle, instance=instance,
+        currency=currency,
     )  # fmt: skip
+    if reader is not None:
+        return Journeys(reading.read(src, reader, roles, tz=tz, memory_limit=memory_limit))
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))
+
+
+def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys:
+    """Open journeys that `Journeys.save` prepared; the arrays are mapped into memory, not read.
+
+    Args:
+        path: The folder.
+        verify: Compare checksums first; a truncated or altered file is refused.
+
+    Raises:
+        SourceNotFoundError: No such folder.
+        DocumentError: Cut short, altered, or of another version.
+    """
+    return Journeys(storage.load(Path(path), verify=verify))

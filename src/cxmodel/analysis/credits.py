@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
@@ -32,6 +32,8 @@ from cxmodel.tallies.inference import (
 from cxmodel.tallies.metrics import SMALL, SumTally, Tally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
+
+_FEWEST: Final = 2
 
 
 @frozen(kw_only=True, eq=False)
@@ -110,13 +112,16 @@ class CreditMetric(SumTally[CreditTable]):
         """
 
     def observe(self, block: Block) -> Observations:
-        """One observation per converting journey and touchpoint; direct ones under the key behind the last."""
+        """One observation per converting journey and touchpoint; behind the last key direct ones, then all journeys."""
         width = len(block.vocabulary.touchpoints)
         journeys, at, position, length, direct = before_conversion(block, self.goal)
         pair, place = compress(journeys * width + block.touchpoint[at])
         credit = grouped_sum(place, self.split(block, journeys, at, position, length), pair.size)
-        rows, key = np.concatenate([pair // width, direct]), np.concatenate([pair % width, np.full(direct.size, width)])
-        return observe("journey", rows, key, credit=np.concatenate([credit, np.ones(direct.size)]))
+        everybody = np.flatnonzero(block.lengths > 0)
+        rows = np.concatenate([pair // width, direct, everybody])
+        key = np.concatenate([pair % width, np.full(direct.size, width), np.full(everybody.size, width + 1)])
+        credited = np.concatenate([credit, np.ones(direct.size), np.zeros(everybody.size)])
+        return observe("journey", rows, key, credit=credited)
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> CreditTable:
         """Totals by touchpoint with delta or resampled intervals."""
@@ -125,6 +130,7 @@ class CreditMetric(SumTally[CreditTable]):
             int(key): self._estimate(float(sums["credit"][row]), int(sums.count[row]), cells,
                                      _interval(low[row], high[row], level, method))
             for row, key in enumerate(sums.key)
+            if key <= len(cells.vocabulary.touchpoints)
         }  # fmt: skip
         return self._table(estimates, round(float(sums["credit"].sum())) if sums.rows else 0, cells)
 
@@ -153,9 +159,9 @@ def _flagged(direct: Estimate) -> Estimate:
 
 def goal_missing(goal: Goal, facts: Facts) -> str | None:
     """Why a goal cannot be reached here."""
-    known = set(facts.touchpoints)
+    known = set(facts.known_touchpoints)
     lost = [name for name in goal.touchpoints if name not in known]
-    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.touchpoints)}" if lost else None
+    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.known_touchpoints)}" if lost else None
 
 
 def before_conversion(block: Block, goal: Goal) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -180,8 +186,11 @@ def _intervals_of_totals(sums: Sums, cells: Cells[Any], level: float) -> tuple[F
         return columns["credit"]
 
     if cells.bootstrap and sums.rows:
-        totals = replicated(sums, draws(cells.bootstrap, cells.seed))[sums.names.index("credit")]
-        low, high = percentiles(totals, level)
+        both = replicated(sums, draws(cells.bootstrap, cells.seed))
+        everybody = both[sums.names.index("n"), -1]
+        # replicates hold more or fewer customers than there are: only what they did is to vary
+        scale = float(sums["n"][-1]) / np.maximum(everybody, 1.0)
+        low, high = percentiles(both[sums.names.index("credit")] * scale, level)
         return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
     total = sums["credit"] if sums.rows else np.zeros(0)
     half = z_value(level) * spread(sums, credit, cells.facts.customers).se if sums.rows else total
@@ -229,8 +238,8 @@ class LinearCredit(CreditMetric):
 class ShapleyCredit(CreditMetric):
     """The Shapley value of the count game, in closed form.
 
-    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due Σ R/|T| over the
-    converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
+    With v(S) = conversions of journeys whose touchpoints all lie in S, touchpoint i is due ``Σ R/|T|`` over
+    the converting journeys with distinct touchpoints T ∋ i (Zhao, Mahboobi & Bagheri 2018, arXiv:1804.05327): each
     conversion is shared equally among the distinct touchpoints before it.
     """
 
@@ -277,8 +286,8 @@ class MarkovCredit(SumTally[CreditTable]):
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many contexts to keep apart."""
-        if (len(facts.touchpoints) + 2) ** (self.order + 1) >= 2**62:
-            return f"order {self.order} with {len(facts.touchpoints):,} touchpoints has too many contexts"
+        if (len(facts.known_touchpoints) + 2) ** (self.order + 1) >= 2**62:
+            return f"order {self.order} with {len(facts.known_touchpoints):,} touchpoints has too many contexts"
         return goal_missing(self.goal, facts)
 
     def observe(self, block: Block) -> Observations:
@@ -308,17 +317,20 @@ class MarkovCredit(SumTally[CreditTable]):
     def _ends(
         self, sums: Sums, chain: _Chain, credit: Floats, cells: Cells[Any], level: float
     ) -> tuple[Floats, Floats, str]:
+        begun = chain.source < 0
+        journeys = float(sums["n"][begun].sum())
         if cells.bootstrap:
             totals = replicated(sums, draws(cells.bootstrap, cells.seed))[0].T
+            totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
             low, high = percentiles(chain.credit(totals).T, level)
             return low, high, f"bootstrap of customers ({cells.bootstrap:,})"
         without, there = left_out(sums)
-        if there.sum() < 2:
+        if there.sum() < _FEWEST:
             return np.full_like(credit, np.nan), np.full_like(credit, np.nan), ""
+        # without a bucket there are fewer journeys: scaled to all of them, only what differs remains
         totals = without[0].T[there]
-        # leaving a bucket out loses its conversions; scaled back to the whole, only the shape matters
-        lost = 1 - 1 / there.sum()
-        se = jackknife_error(chain.credit(totals).T / lost, np.ones(int(there.sum()), np.bool_))
+        totals = totals * (journeys / np.maximum(totals[:, begun].sum(axis=1, keepdims=True), 1.0))
+        se = jackknife_error(chain.credit(totals).T, np.ones(int(there.sum()), np.bool_))
         half = z_value(level) * se
         return np.maximum(credit - half, 0.0), credit + half, "jackknife over customer buckets"
 

@@ -19,13 +19,14 @@ from cxmodel.stats.arrays import Bools, Ints, compress, counting_order
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.stats.medians import grouped_medians
-from cxmodel.tallies.cells import Cells
-from cxmodel.tallies.inference import Columns, spread
+from cxmodel.tallies.cells import FEW_CUSTOMERS, Cells
+from cxmodel.tallies.inference import Columns, draws, percentiles, quiet, replicated, spread
 from cxmodel.tallies.metrics import Tally
 from cxmodel.tallies.observations import observe
 from cxmodel.tallies.sums import Sums, grouped, merge_sums, no_sums, tabulate
 
 _FEWEST: Final = 2
+_ROUNDING: Final = 1e-9
 
 
 @frozen(kw_only=True)
@@ -142,8 +143,8 @@ class Funnel(Tally[FunnelState, FunnelTable]):
     def missing(self, facts: Facts) -> str | None:
         """A step at a touchpoint that never occurs."""
         for step in self.steps:
-            if not set(step.touchpoints) & set(facts.touchpoints):
-                return unknown("touchpoint", step.touchpoints[0], facts.touchpoints)
+            if not set(step.touchpoints) & set(facts.known_touchpoints):
+                return unknown("touchpoint", step.touchpoints[0], facts.known_touchpoints)
         return None
 
     def start(self) -> FunnelState:
@@ -290,8 +291,14 @@ def _share(sums: Sums, part: int, whole: int, cells: Cells[Any], level: float) -
     n, k = float(sums[str(whole)][0]), float(sums[str(part)][0])
     se = float(spread(sums, ratio, cells.facts.customers).se[0])
     p = k / n
-    plain = p * (1 - p) / n
-    n_eff = n / max(1.0, se**2 / plain) if plain > 0 and np.isfinite(se) else n
+    plain = p * (1 - p) / max(n - 1, 1)
+    effect = se**2 / plain if plain > 0 and np.isfinite(se) else 1.0
+    # with one journey per customer the two variances are equal but for rounding
+    n_eff = n / effect if effect > 1 + _ROUNDING else n
     low, high = wilson(np.array(p * n_eff), np.array(n_eff), level)
     interval = Interval(float(low), float(high), level, "wilson, design effect" if n_eff < n else "wilson")
+    if cells.bootstrap and sums.customers[0] >= FEW_CUSTOMERS:
+        replicates = quiet(ratio, Columns(sums.names, replicated(sums, draws(cells.bootstrap, cells.seed))))
+        low, high = percentiles(replicates, level)
+        interval = Interval(float(low[0]), float(high[0]), level, f"bootstrap of customers ({cells.bootstrap:,})")
     return Estimate(value=p, n=int(n), n_eff=n_eff, interval=interval, **about)

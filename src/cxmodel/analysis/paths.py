@@ -180,6 +180,7 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
     name: ClassVar[str] = "paths"
     unit: ClassVar[str] = "journeys"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     def start(self) -> tuple[Variants, ...]:
         """Nothing."""
@@ -202,7 +203,7 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
         offsets = offsets_of(np.concatenate(lengths) if lengths else np.zeros(0, np.int64))
         counts = np.concatenate([part.count for part in parts]) if parts else np.zeros(0, np.int64)
         union = distinct_paths(offsets, codes, counts)
-        order = _ranked(union)
+        order = _ranked(union, len(cells.vocabulary.touchpoints))
         sizes = np.diff(union.offsets)[order]
         table = PathTable(
             journeys=int(union.count.sum()), count=union.count[order], offsets=offsets_of(sizes),
@@ -259,13 +260,13 @@ def _all_equal(offsets: Ints, codes: NDArray[Any], twin: Ints) -> bool:
     return bool((codes[a] == codes[b]).all())
 
 
-def _ranked(variants: Variants) -> Ints:
+def _ranked(variants: Variants, touchpoints: int) -> Ints:
     """Most frequent first; ties in the order of their first touchpoints, as many as fit 64 bits."""
     lengths = np.diff(variants.offsets)
-    bits = (int(variants.codes.max(initial=0)) + 1).bit_length()
+    bits = touchpoints.bit_length()
     packed = np.zeros(lengths.size, np.uint64)
-    for place in range(64 // bits):
+    for step in range(64 // max(bits, 1)):
         packed <<= np.uint64(bits)
-        there = np.flatnonzero(lengths > place)
-        packed[there] |= variants.codes[variants.offsets[there] + place].astype(np.uint64) + np.uint64(1)
+        there = np.flatnonzero(lengths > step)
+        packed[there] |= variants.codes[variants.offsets[there] + step].astype(np.uint64) + np.uint64(1)
     return np.lexsort((variants.key, lengths, packed, -variants.count))

@@ -213,6 +213,7 @@ class Transitions(Tally[TransitionState, TransitionTable]):
     name: ClassVar[str] = "transitions"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     def start(self) -> TransitionState:
         """Nothing."""
@@ -245,7 +246,7 @@ class Transitions(Tally[TransitionState, TransitionTable]):
         row[there] = np.arange(there.size)
         edge, offsets, waits, bridged = _joined(state.parts)
         count = np.diff(offsets)
-        totals = np.add.reduceat(np.concatenate([waits, [0]]), offsets[:-1]) if edge.size else np.zeros(0)
+        totals = _totals(waits, offsets)
         valued = state.nodes[4][there] > 0 if state.nodes.size else np.zeros(0, bool)
         nodes = state.nodes[:, there] if state.nodes.size else np.zeros((5, 0), np.int64)
         table = TransitionTable(
@@ -299,6 +300,15 @@ def _waits(block: Block, width: int) -> _Waits:
     return _Waits(edge, offsets, waits[order], bridged)
 
 
+def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
+    """(e,) summed waits, µs: whole numbers, but floats where whole numbers could overflow."""
+    if offsets.size < 2:
+        return np.zeros(0)
+    longest = max(int(waits.max()), -int(waits.min()))
+    kind = np.int64 if longest * int(np.diff(offsets).max()) < 2**63 else np.float64
+    return np.add.reduceat(waits, offsets[:-1], dtype=kind)
+
+
 def _joined(parts: Sequence[_Waits]) -> tuple[Ints, Ints, Ints, Ints]:
     """Edges, offsets, waits and bridged counts of all parts together."""
     if not parts:
@@ -332,6 +342,7 @@ class Graph(Tally[TransitionState, JourneyGraph]):
     name: ClassVar[str] = "graph"
     unit: ClassVar[str] = "transitions"
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     max_edges: int | None = None
 

@@ -152,7 +152,8 @@ def _with_questions(vocabulary: Vocabulary, rows: AnswerRows) -> tuple[Vocabular
 
 def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, reasons: _Words) -> _Wanted:
     size = rows.row.size
-    customer, has_customer = _keys(population.vocabulary.customers, rows.customer, size)
+    customers = [block.customer for block in population.parts]
+    customer, has_customer = _keys(population.vocabulary.customers, rows.customer, size, customers)
     if rows.customer is not None:
         reasons[~has_customer] = _NO_CUSTOMER
         reasons[rows.customer.code < 0] = _NO_ID
@@ -163,9 +164,10 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
                 "the answers carry journey ids but the events have none",
                 hint="Read the events with journey=…, or the answers without",
             )
-        journey, has_journey = _keys(population.vocabulary.journeys, rows.journey, size)
+        journeys = [block.journey_id for block in population.parts if block.journey_id is not None]
+        journey, has_journey = _keys(population.vocabulary.journeys, rows.journey, size, journeys)
         lost = (rows.journey.code >= 0) & ~has_journey
-        reasons[lost] = _NO_JOURNEY
+        reasons[lost & (reasons == "")] = _NO_JOURNEY
         has_customer &= ~lost
         if rows.customer is None:
             reasons[rows.journey.code < 0] = _NO_ID
@@ -181,10 +183,14 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
     return _Wanted(customer, has_customer, journey, has_journey, touchpoint)
 
 
-def _keys(identifiers: Identifiers, column: IdColumn | None, size: int) -> tuple[Keys, Bools]:
+def _keys(
+    identifiers: Identifiers, column: IdColumn | None, size: int, here: Sequence[Keys]
+) -> tuple[Keys, Bools]:  # fmt: skip
+    """The key of each answer's id, and whether it is among those that are here."""
     if column is None:
         return np.zeros(size, np.uint64), np.zeros(size, np.bool_)
     keys, found = find(identifiers, column.texts)
+    found &= np.isin(keys, np.concatenate(here) if here else keys[:0])
     there = column.code >= 0
     out, has = np.zeros(size, np.uint64), np.zeros(size, np.bool_)
     out[there], has[there] = keys[column.code[there]], found[column.code[there]]
@@ -255,7 +261,7 @@ def _scopes(
         order = np.argsort(mine, kind="stable")
         first = np.searchsorted(mine, theirs, "left", sorter=order)
         last = np.searchsorted(mine, theirs, "right", sorter=order)
-        hit = named & (last > first)
+        hit = named & (last > first) & (wanted.has_customer | (rows.customer is None))
         if rows.customer is not None:
             missed = named & (low >= 0) & ~hit
             reasons[missed] = _NO_JOURNEY
@@ -405,8 +411,18 @@ def alone(rows: AnswerRows) -> MemoryPopulation:
         customer=customers.astype(np.uint64), touchpoint=np.zeros(0, np.uint8), time=np.zeros(0, np.int64),
         journey_columns=columns, answers=answers,
     )  # fmt: skip
-    key = f"{int(mix(rows.score.view(np.uint64)).sum(dtype=np.uint64)):016x}"
+    who = identifiers.stable(owner.astype(np.uint64))[respondent]
+    key = f"{_fingerprint(rows, who):016x}"
     return MemoryPopulation(
         parts=[block], vocabulary=vocabulary, reading=rows.reading,
         origin=Origin(source=key, rejected=rows.reading.rejected_rows),
     )  # fmt: skip
+
+
+def _fingerprint(rows: AnswerRows, who: Keys) -> int:
+    """Tells surveys apart by who answered what, when and how; the order of the rows does not matter."""
+    parts = (rows.score, rows.question.astype(np.int64), rows.time, who)
+    keys = np.zeros(rows.row.size, np.uint64)
+    for turn, part in enumerate(parts):
+        keys = mix(keys ^ np.ascontiguousarray(part).view(np.uint64), turn)
+    return int(keys.sum(dtype=np.uint64))

@@ -3,81 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import evolve
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
-from cxmodel.data.grouping import GIANT, EventRows, group, interleaved, promote, repeated
+from cxmodel.data.grouping import GIANT, ROWS_PER_BLOCK, EventRows, group, interleaved, promote, repeated
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.populations import MemoryPopulation
-from cxmodel.data.rows import Rows, read_rows
+from cxmodel.data.roles import Roles
+from cxmodel.data.rows import Scan, collected, prepare
 from cxmodel.data.sources import open_tables
+from cxmodel.data.spilling import SpillFolder, SpillShelf, full_disk, must_spill
+from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
+from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
+from cxmodel.model.readings import Reading
 from cxmodel.stats.arrays import compress, mix, smallest_unsigned
 from cxmodel.typing import Source
-
-NAMED = ("channel", "department", "contact", "stage", "source")
-
-
-@frozen(kw_only=True)
-class Roles:
-    """Which column plays which part.
-
-    Attributes:
-        customer: Id of the customer.
-        touchpoint: Name of the touchpoint.
-        time: When it was.
-        journey: Id of the journey, where there is one.
-        until: When it ended.
-        value: What it was worth.
-        named: Facts about the event with a fixed meaning: channel, department, contact, stage, source → column.
-        attributes: Further columns to keep under their own names.
-        order: Columns that break ties of time.
-        lifecycle: Column and its texts for start and complete.
-        instance: Column that says which start and complete belong together.
-        currency: Currency of the values.
-    """
-
-    customer: str
-    touchpoint: str
-    time: str
-    journey: str | None = None
-    until: str | None = None
-    value: str | None = None
-    named: Mapping[str, str] = field(factory=dict)
-    attributes: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    lifecycle: tuple[str, str, str] | None = None
-    instance: str | None = None
-    currency: str | None = None
-
-    def fields(self) -> list[Field]:
-        """What to read."""
-        fields = [
-            Field("customer", self.customer, "id", required=True),
-            Field("touchpoint", self.touchpoint, "text", required=True),
-            Field("time", self.time, "time", required=True),
-        ]
-        if self.journey is not None:
-            fields.append(Field("journey", self.journey, "id", required=True))
-        if self.until is not None:
-            fields.append(Field("until", self.until, "time"))
-        if self.value is not None:
-            fields.append(Field("value", self.value, "number"))
-        fields += [Field(f"={name}", column, "text") for name, column in self.named.items()]
-        fields += [Field(f"={column}", column, "any") for column in self.attributes]
-        fields += [Field(f"<{i}", column, "any") for i, column in enumerate(self.order)]
-        if self.lifecycle is not None:
-            fields.append(Field("lifecycle", self.lifecycle[0], "text", required=True))
-            if self.instance is not None:
-                fields.append(Field("instance", self.instance, "id"))
-        return fields
 
 
 def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: str | None = None) -> MemoryPopulation:
@@ -93,52 +42,127 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         NoRowsError: When no row could be kept.
         UnknownColumnError: When a named column is not there.
     """
+    fields = _fields(roles)
+    with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
+        scan = prepare(connection, tables, fields, tz=tz)
+        if must_spill(scan, memory_limit):
+            return _spilled(scan, roles)
+        rows, vocabulary, reading = _in_memory(scan, roles)
+    return finished(group(rows, vocabulary), vocabulary, roles, reading)
+
+
+def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> tuple[EventRows, Vocabulary, Reading]:
+    """Events in the order of the source, what their codes mean, and what became of the rows."""
+    fields = _fields(roles)
+    with open_tables(source, [each.column for each in fields]) as (connection, tables):
+        return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
+
+
+def _fields(roles: Roles) -> list[Field]:
     overlap = sorted(set(roles.named) & set(roles.attributes))
     if overlap:
         raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
-    fields = roles.fields()
-    with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (
-        connection,
-        tables,
-    ):
-        rows = read_rows(connection, tables, fields, tz=tz)
+    return roles.fields()
+
+
+def _vocabulary(scan: Scan) -> Vocabulary:
+    labels, identifiers = scan.labels(), scan.identifiers()
+    return Vocabulary(
+        touchpoints=labels["touchpoint"].names[1:],
+        columns={role[1:]: labels.get(role) for role in scan.kinds() if _is(role, "=")},
+        customers=identifiers["customer"],
+        journeys=identifiers.get("journey"),
+    )
+
+
+def _in_memory(scan: Scan, roles: Roles) -> tuple[EventRows, Vocabulary, Reading]:
+    rows = collected(scan)
     if not rows.size:
         raise NoRowsError("no event could be kept", hint=str(rows.reading))
-    labels = rows.labels["touchpoint"]
-    columns = {role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")}
-    vocabulary = Vocabulary(
-        touchpoints=labels.names[1:], columns=columns, customers=rows.identifiers["customer"],
-        journeys=rows.identifiers.get("journey"),
-    )  # fmt: skip
-    return _population(rows, roles, vocabulary)
+    events, counts = _paired(_event_rows(rows.arrays, rows.labels), rows.arrays, rows.labels, roles)
+    return events, _vocabulary(scan), rows.reading.noting(*_counted(counts))
 
 
-def _population(rows: Rows, roles: Roles, vocabulary: Vocabulary) -> MemoryPopulation:
-    events, reading = _event_rows(rows), rows.reading
-    if roles.lifecycle is not None:
-        rule = Lifecycle.of(rows.labels["lifecycle"], roles.lifecycle)
-        events, notes = pair(events, rule, rows.arrays["lifecycle"], rows.arrays.get("instance"))
-        reading = reading.noting(*notes)
-    blocks, facts = promote(group(events, vocabulary), roles.attributes)
+def _paired(
+    events: EventRows, arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels], roles: Roles
+) -> tuple[EventRows, dict[str, int]]:
+    """Events with their ends, where the log has rows for starts and completes; and what was met on the way."""
+    if roles.lifecycle is None:
+        return events, {}
+    rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
+    return pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+
+
+def _counted(counts: Mapping[str, int]) -> list[str]:
+    return [f"{count:,} {words}" for words, count in counts.items() if count]
+
+
+def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
+    """The population of blocks on disk: rows go through one file per partition of customers."""
+    folder, vocabulary, labels = SpillFolder(), _vocabulary(scan), scan.labels()
+    shelf = SpillShelf(scan, folder.path)
+    counts: Counter[str] = Counter()
+    blocks = []
+    try:
+        scan.run(shelf, shelf.tally)
+        shelf.flush()
+        shelf.close()
+        for number, arrays in shelf.partitions():
+            events, met = _paired(_event_rows(arrays, labels), arrays, labels, roles)
+            counts.update(met)
+            entries = [
+                write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+                for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * ROWS_PER_BLOCK))
+            ]
+            blocks += [block_of(read_arrays(folder.path, entry, verify=False), vocabulary) for entry in entries]
+    except OSError as error:
+        folder.close()
+        raise full_disk(folder.path, error) from None
+    reading = scan.reading(shelf.tally, shelf.kept)
+    if not blocks:
+        raise NoRowsError("no event could be kept", hint=str(reading))
+    reading = reading.noting(*_counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    return evolve(finished(blocks, vocabulary, roles, reading), keeper=folder)
+
+
+def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading) -> MemoryPopulation:
+    """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted."""
+    blocks, facts = promote(parts, roles.attributes)
     reading = reading.noting(*_notes(blocks, vocabulary, roles, facts))
-    vocabulary = evolve(vocabulary, touchpoint_columns=_touchpoint_facts(blocks, vocabulary, list(roles.named)))
+    found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
+    described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
+    vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
     blocks = [evolve(block, vocabulary=vocabulary) for block in blocks]
     return MemoryPopulation(
-        parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency,
-        origin=Origin(source=fingerprint(blocks), rejected=reading.rejected_rows),
+        parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
+        origin=Origin(source=fingerprint(blocks, vocabulary), rejected=reading.rejected_rows),
     )  # fmt: skip
 
 
-def _event_rows(rows: Rows) -> EventRows:
-    arrays = rows.arrays
+def _event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
     touchpoint = arrays["touchpoint"] - 1  # code 0 of a label is "missing"; touchpoints are always there
     touchpoint.flags.writeable = False
     return EventRows(
         customer=arrays["customer"], touchpoint=touchpoint, time=arrays["time"], journey=arrays.get("journey"),
         until=arrays.get("until"), value=arrays.get("value"),
-        columns={role[1:]: array for role, array in arrays.items() if role.startswith("=")},
-        order=[array for role, array in sorted(arrays.items()) if role.startswith("<")],
+        columns={role[1:]: array for role, array in arrays.items() if _is(role, "=")},
+        order=[_rank(array, labels.get(role)) for role, array in arrays.items() if _is(role, "<")],
     )  # fmt: skip
+
+
+def _is(role: str, mark: str) -> bool:
+    return role.startswith(mark) and not role.endswith(":mark")
+
+
+def _rank(array: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
+    """What to sort by: texts that are all numbers sort as numbers, as they would from a source with types."""
+    if labels is None:
+        return array
+    try:
+        numbers = np.array([float(text) for text in labels.names[1:]])
+    except ValueError:
+        return array
+    return np.concatenate([[-np.inf], numbers])[array]  # type: ignore[no-any-return]
 
 
 def _touchpoint_facts(
@@ -173,7 +197,7 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
             notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
     twins = sum(repeated(block) for block in blocks)
     if twins:
-        notes.append(f"{twins:,} events repeat the one before them in touchpoint and time; all were kept")
+        notes.append(f"{twins:,} events repeat an earlier one of their journey in touchpoint and time; all were kept")
     for block in blocks:
         events = block.journey_offsets[block.customer_offsets]
         for row in np.flatnonzero(np.diff(events) > GIANT):
@@ -182,15 +206,11 @@ def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts:
     return notes
 
 
-def fingerprint(blocks: Sequence[Block]) -> str:
-    """A short name of the log: equal for the same events, whatever the order of their rows."""
+def fingerprint(blocks: Sequence[Block], vocabulary: Vocabulary) -> str:
+    """A short name of the log: equal for the same events, whatever the order of rows and touchpoints."""
+    names = Texts.of(vocabulary.touchpoints).keys()
     total = 0
     for block in blocks:
-        keys = mix(block.time.view(np.uint64) ^ block.touchpoint.astype(np.uint64) << np.uint64(44))
+        keys = mix(block.time.view(np.uint64) ^ names[block.touchpoint])
         total += int(np.add.reduce(keys, dtype=np.uint64))
-    return hashlib.blake2b(total.to_bytes(16, "little"), digest_size=8).hexdigest()
-
-
-def with_labels(vocabulary: Vocabulary, more: Mapping[str, Labels | None]) -> Vocabulary:
-    """A vocabulary with further columns."""
-    return evolve(vocabulary, columns={**vocabulary.columns, **more})
+    return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

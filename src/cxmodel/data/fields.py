@@ -72,21 +72,23 @@ def time_of(column: str, type_: str, unit: int | None) -> str:
     Args:
         column: Its name.
         type_: Its type.
-        unit: For whole numbers: how many µs one is worth.
+        unit: For numbers since 1970: how many µs one is worth.
     """
     name = quoted(column)
-    if is_number(type_):
-        return f"TRY_CAST({name} * {unit} AS BIGINT)" if unit else f"TRY_CAST({name} AS BIGINT)"
+    if unit:
+        return f"TRY_CAST(TRY_CAST({name} AS {'BIGINT' if is_integer(type_) else 'DOUBLE'}) * {unit} AS BIGINT)"
     if type_.startswith("TIMESTAMP"):
         return f"(CASE WHEN isfinite({name}) THEN epoch_us({name}) END)"
     if type_ == "DATE":
         return f"epoch_us({name}::TIMESTAMP)"
-    return f"epoch_us(TRY_CAST({name}::VARCHAR AS TIMESTAMPTZ))"
+    parsed = f"TRY_CAST({name}::VARCHAR AS TIMESTAMPTZ)"
+    inside = f"{parsed} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'"
+    return f"(CASE WHEN {inside} THEN epoch_us({parsed}) END)"
 
 
-def names_zone(column: str, type_: str) -> str:
+def names_zone(column: str, type_: str, unit: int | None) -> str:
     """Whether a time names its zone: 1, or 0 for a wall clock."""
-    if "TIME ZONE" in type_ or is_number(type_):
+    if "TIME ZONE" in type_ or unit:
         return "1::UTINYINT"
     if type_.startswith("TIMESTAMP") or type_ == "DATE":
         return "0::UTINYINT"

@@ -17,7 +17,7 @@ from cxmodel.stats.arrays import Bools, Ints, Keys, counting_order, dense_codes,
 
 ROWS_PER_BLOCK: Final = 1_500_000
 GIANT: Final = 1_000_000
-_PARTITION: Final = np.uint64(0xA24BAED4963EE407)
+PARTITION: Final = np.uint64(0xA24BAED4963EE407)
 
 
 @frozen(eq=False, kw_only=True)
@@ -62,7 +62,7 @@ def partitions(customer: Keys, rows_per_block: int) -> list[NDArray[Any]]:
         bits += 1
     if not bits:
         return [np.arange(customer.size, dtype=np.int32 if customer.size < 2**31 - 1 else np.int64)]
-    part = (customer * _PARTITION >> np.uint64(64 - bits)).astype(np.int32)
+    part = (customer * PARTITION >> np.uint64(64 - bits)).astype(np.int32)
     offsets, order = counting_order(part, 1 << bits)
     return [order[a:b] for a, b in pairwise(offsets.tolist()) if b > a]
 
@@ -215,7 +215,10 @@ def interleaved(block: Block) -> int:
 
 
 def repeated(block: Block) -> int:
-    """Events with the touchpoint and the time of the one before them in the same journey."""
-    twins = (block.time[1:] == block.time[:-1]) & (block.touchpoint[1:] == block.touchpoint[:-1])
-    twins &= block.journey[1:] == block.journey[:-1]
-    return int(np.count_nonzero(twins))
+    """Events with the touchpoint and the time of an earlier one of the same journey."""
+    tied = (block.time[1:] == block.time[:-1]) & (block.journey[1:] == block.journey[:-1])
+    again = np.concatenate([[False], tied])
+    ties = np.flatnonzero(again | np.concatenate([tied, [False]]))
+    moment = np.cumsum(~again[ties])
+    keys = np.sort(moment * len(block.vocabulary.touchpoints) + block.touchpoint[ties], kind="stable")
+    return int(np.count_nonzero(keys[1:] == keys[:-1]))

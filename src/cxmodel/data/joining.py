@@ -80,7 +80,8 @@ def with_facts(
         rows=rows.reading.rows, matched_rows=int(again.sum()), targets=targets, matched_targets=matched,
         ambiguous=refused + int(np.isin(keys[found], refused_here).sum()),
     )  # fmt: skip
-    examples = _examples(population, rows, list(roles)[-1])
+    shown = {role: _examples(population, rows, role) for role in roles}
+    examples = "; ".join(f"{role}: {each}" if len(shown) > 1 else each for role, each in shown.items())
     if not matched:
         raise NoRowsError(f"not one id matched: {examples}", hint="Ids are compared as text: '007' is not '7'")
     vocabulary = evolve(

@@ -33,16 +33,14 @@ class Lifecycle:
 
 def pair(
     rows: EventRows, rule: Lifecycle, lifecycle: NDArray[Any], instance: Keys | None
-) -> tuple[EventRows, list[str]]:
+) -> tuple[EventRows, dict[str, int]]:
     """One event for each pair of a start and a complete row; unpaired and reversed ones are counted.
 
     Rows of the same customer, journey, touchpoint (and instance) are paired in order: the first open start with the
     next complete. A start without an end keeps its time; an end without a start is an event of its own.
     """
     known = (lifecycle == rule.start) | (lifecycle == rule.complete)
-    notes = (
-        [f"{int((~known).sum()):,} rows are neither start nor complete and were left out"] if not known.all() else []
-    )
+    counts = {"rows are neither start nor complete and were left out": int((~known).sum())}
     kept = np.flatnonzero(known)
     starts = lifecycle[kept] == rule.start
     order, turn, same = _in_turn(rows, kept, starts, instance)
@@ -55,15 +53,12 @@ def pair(
         (~begun & ended, "ends without a start"),
         (reversed_, "ends before their start"),
     ):
-        if mask.any():
-            notes.append(f"{int(mask.sum()):,} {words}")
+        counts[words] = int(mask.sum())
     row = np.where(begun, start_of, end_of)
     until = np.where(begun & ended, rows.time[np.where(ended, end_of, 0)], np.iinfo(np.int64).min)
     place = np.argsort(row, kind="stable")
-    return _taken(rows, row[place], until[place]), [
-        *notes,
-        f"{int((begun & ended).sum()):,} pairs of start and end",
-    ]
+    counts["pairs of start and end"] = int((begun & ended).sum())
+    return _taken(rows, row[place], until[place]), counts
 
 
 def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) -> tuple[Ints, Ints, Bools]:

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.roles import Roles
 from cxmodel.data.times import moment
 from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
@@ -27,7 +28,9 @@ class MemoryPopulation:
         vocabulary: What their codes mean.
         reading: What became of the rows.
         origin: Which log, window and filters these are.
-        notes: Column → what was said of the values (currency).
+        currency: Currency of the values.
+        roles: How it was read, where rows can be appended.
+        keeper: What keeps blocks on disk alive; it goes with the last population that uses them.
     """
 
     parts: Sequence[Block] = field(repr=False)
@@ -35,6 +38,8 @@ class MemoryPopulation:
     reading: Reading
     origin: Origin
     currency: str | None = None
+    roles: Roles | None = None
+    keeper: object = field(default=None, repr=False)
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, one after the other."""
@@ -71,6 +76,7 @@ class MemoryPopulation:
             events=sum(block.events for block in blocks),
             responses=sum(block.answers.size for block in blocks if block.answers is not None),
             touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there).tolist()),
+            known_touchpoints=vocabulary.touchpoint_labels,
             event_columns=tuple(columns.event_columns) if columns else (),
             journey_columns=tuple(columns.journey_columns) if columns else (),
             touchpoint_columns=tuple(vocabulary.touchpoint_columns),

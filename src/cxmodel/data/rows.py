@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from attrs import define, frozen
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
+# of 9, 10, 13 or 16 digits: seconds, milliseconds and microseconds of our time, never 20260131 or 20260131235959
+_EPOCH_TEXT: Final = re.compile(r"-?(\d{9,10}|\d{13}|\d{16})(\.\d+)?")
 
 
 @frozen(eq=False, kw_only=True)
@@ -115,25 +118,122 @@ class _Plan:
 
 
 @define(eq=False)
-class _Tally:
+class ScanTally:
     """Counts of rejected and odd rows while scanning."""
 
     rejected: dict[str, Count] = field_(factory=dict)
     odd: dict[str, Count] = field_(factory=dict)
+    moved: int = 0
+    ambiguous: int = 0
 
     @staticmethod
     def count(
-        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, name: str, texts: Sequence[str | None]
-    ) -> None:
+        into: dict[str, Count], reason: str, rows: NDArray[np.intp], start: int, table: Table,
+        texts: Sequence[str | None],
+    ) -> None:  # fmt: skip
+        """Count rows for a reason, with the first few as examples."""
         if rows.size:
-            examples = tuple(Example(name, start + int(row) + 1, text) for row, text in zip(rows, texts, strict=False))
+            shown = zip(rows, texts, strict=False)
+            examples = tuple(Example(table.name, table.row(start + int(row) + 1), text) for row, text in shown)
             into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
 
 
-def read_rows(
+class Shelf(Protocol):
+    """Where the kept rows of a scan go: arrays in memory, or files of their partitions."""
+
+    def room(self, size: int) -> Mapping[str, NDArray[Any]]:
+        """Role (or ``role:mark``) → an array of this size to fill with the next kept rows."""
+        ...
+
+    def filled(self) -> None:
+        """The room that was given last is filled."""
+        ...
+
+
+@define(eq=False)
+class MemoryShelf:
+    """All rows in arrays of their full size."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    at: int = 0
+    size: int = 0
+
+    def room(self, size: int) -> Mapping[str, NDArray[Any]]:
+        """The next rows of the arrays."""
+        self.size = size
+        return {role: array[self.at : self.at + size] for role, array in self.arrays.items()}
+
+    def filled(self) -> None:
+        """Go on behind them."""
+        self.at += self.size
+
+
+@frozen(eq=False)
+class Scan:
+    """How a source will be read: prepared, but not scanned yet.
+
+    Attributes:
+        connection: The engine that holds the tables.
+        tables: Tables in order.
+        plans: How each field is read.
+        rows: Number of rows.
+        tz: Zone of times that name none.
+    """
+
+    connection: DuckDBPyConnection
+    tables: Sequence[Table]
+    plans: Sequence[_Plan]
+    rows: int
+    tz: str | None
+
+    def kinds(self) -> dict[str, np.dtype[Any]]:
+        """Role → type of its array; marks (a time names its zone, an id is absent) stand behind a colon."""
+        kinds = {plan.field.role: _dtype(plan) for plan in self.plans}
+        return kinds | {f"{plan.field.role}:mark": np.dtype(np.bool_) for plan in self.plans if _is_marked(plan)}
+
+    def run(self, shelf: Shelf, tally: ScanTally) -> None:
+        """Scan all tables onto a shelf."""
+        for table in self.tables:
+            _scan(self.connection, table, self.plans, shelf, tally)
+
+    def to_instants(self, arrays: Mapping[str, NDArray[Any]], tally: ScanTally) -> None:
+        """Wall clocks become instants, in place; what had to be moved or chosen is counted."""
+        if self.tz is None:
+            return
+        for plan in self.plans:
+            if plan.field.kind == "time":
+                role = plan.field.role
+                _to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
+
+    def identifiers(self) -> dict[str, Identifiers]:
+        """Role of an id → its distinct ids."""
+        return {plan.field.role: plan.identifiers for plan in self.plans if plan.identifiers is not None}
+
+    def labels(self) -> dict[str, Labels]:
+        """Role of a coded text → its labels."""
+        return {plan.field.role: plan.labels for plan in self.plans if plan.labels is not None}
+
+    def reading(self, tally: ScanTally, kept: int) -> Reading:
+        """What became of the rows."""
+        notes = []
+        if tally.moved:
+            notes.append(f"{tally.moved:,} times do not exist in {self.tz} and moved forward")
+        if tally.ambiguous:
+            notes.append(f"{tally.ambiguous:,} times are ambiguous in {self.tz}; the first reading was taken")
+        notes += [_epoch_note(plan) for plan in self.plans if plan.unit]
+        notes += [f"{each.count:,} rows: {why}; first: {each.examples[0].value!r}" for why, each in tally.odd.items()]
+        faults: dict[str, Count] = {}
+        for table in self.tables:
+            for reason, each in table.faults.items():
+                faults[reason] = faults.get(reason, Count(0)).plus(each)
+        rows = self.rows + sum(each.count for each in faults.values())
+        return Reading(rows=rows, kept=kept, rejected={**faults, **tally.rejected}, notes=tuple(notes))
+
+
+def prepare(
     connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
-) -> Rows:
-    """Scan the tables once and encode the fields.
+) -> Scan:
+    """List the distinct texts and count the rows.
 
     Args:
         connection: The engine that holds the tables.
@@ -142,34 +242,33 @@ def read_rows(
         tz: Zone of times that name none; UTC when None.
     """
     plans = [_plan(connection, tables, each) for each in fields]
-    sizes = [int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables]
-    total = sum(sizes)
-    arrays = {plan.field.role: np.empty(total, _dtype(plan)) for plan in plans}
-    zoned = {plan.field.role: np.empty(total, np.bool_) for plan in plans if plan.field.kind == "time"}
-    optional = [plan.field for plan in plans if plan.field.kind == "id" and not plan.field.required]
-    absent = {each.role: np.zeros(total, np.bool_) for each in optional}
-    tally, at = _Tally(), 0
-    for table in tables:
-        at = _scan(connection, table, plans, arrays, {**zoned, **absent}, tally, at)
-    arrays = {role: array[:at] for role, array in arrays.items()}
-    notes = _to_instants(arrays, zoned, tz, at)
-    notes += [_epoch_note(plan) for plan in plans if plan.unit]
-    notes += [f"{each.count:,} rows: {reason}; first: {each.examples[0].value!r}" for reason, each in tally.odd.items()]
-    faults: dict[str, Count] = {}
-    for table in tables:
-        for reason, each in table.faults.items():
-            faults[reason] = faults.get(reason, Count(0)).plus(each)
+    rows = sum(int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables)
+    return Scan(connection, tables, plans, rows, tz)
+
+
+def read_rows(
+    connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
+) -> Rows:
+    """Scan the tables once into memory and encode the fields; the arguments are those of `prepare`."""
+    return collected(prepare(connection, tables, fields, tz=tz))
+
+
+def collected(scan: Scan) -> Rows:
+    """The kept rows in memory."""
+    shelf = MemoryShelf({role: np.empty(scan.rows, kind) for role, kind in scan.kinds().items()})
+    tally = ScanTally()
+    scan.run(shelf, tally)
+    arrays = {role: array[: shelf.at] for role, array in shelf.arrays.items()}
+    scan.to_instants(arrays, tally)
+    optional = [plan.field.role for plan in scan.plans if plan.field.kind == "id" and not plan.field.required]
     return Rows(
-        size=at,
-        arrays=arrays,
-        identifiers={plan.field.role: plan.identifiers for plan in plans if plan.identifiers is not None},
-        labels={plan.field.role: plan.labels for plan in plans if plan.labels is not None},
-        absent={role: flags[:at] for role, flags in absent.items()},
-        reading=Reading(
-            rows=total + sum(each.count for each in faults.values()),
-            kept=at, rejected={**faults, **tally.rejected}, notes=tuple(notes),
-        ),
-    )  # fmt: skip
+        size=shelf.at,
+        arrays={role: array for role, array in arrays.items() if not role.endswith(":mark")},
+        identifiers=scan.identifiers(),
+        labels=scan.labels(),
+        absent={role: arrays[f"{role}:mark"] for role in optional},
+        reading=scan.reading(tally, shelf.at),
+    )
 
 
 def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) -> _Plan:
@@ -260,15 +359,12 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
     if plan.field.kind == "time":
         value = time_of(column, type_, plan.unit)
         faults = [] if type_.startswith("TIMESTAMP") or type_ == "DATE" else [fault_of(column, value, type_)]
-        return [value, names_zone(column, type_), *faults]
+        return [value, names_zone(column, type_, plan.unit), *faults]
     return [hash_of(text_of(column, type_), plan.salt)]
 
 
-def _scan(
-    connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], arrays: Mapping[str, NDArray[Any]],
-    marks: Mapping[str, Bools], tally: _Tally, at: int,
-) -> int:  # fmt: skip
-    """Scan one table into the arrays from row ``at`` on; returns the row after the last kept one."""
+def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: ScanTally) -> None:
+    """Scan one table onto a shelf."""
     expressions = [_expressions(plan, table) for plan in plans]
     query = "SELECT " + ", ".join(e for group in expressions for e in group) + f" FROM {table.sql}"
     start = 0
@@ -278,19 +374,23 @@ def _scan(
         length = _length(groups[0][0])
         keep: Bools | None = None
         for plan, group in zip(plans, groups, strict=True):
-            _count_odd(plan, group, start, table.name, tally)
+            _count_odd(plan, group, start, table, tally)
             if plan.field.required and group[0].missing is not None and group[0].missing.any():
                 lost = group[0].missing if keep is None else group[0].missing & keep
-                _count_rejected(plan, group, lost, start, table.name, tally)
+                _count_rejected(plan, group, lost, start, table, tally)
                 keep = ~lost if keep is None else keep & ~lost
-        kept = length if keep is None else int(np.count_nonzero(keep))
+        room = shelf.room(length if keep is None else int(np.count_nonzero(keep)))
         for plan, group in zip(plans, groups, strict=True):
-            _store(plan, group, keep, arrays[plan.field.role][at : at + kept])
-            if plan.field.role in marks:
+            _store(plan, group, keep, room[plan.field.role])
+            if _is_marked(plan):
                 flags = _marks(plan, group)
-                marks[plan.field.role][at : at + kept] = flags if keep is None else flags[keep]
-        at, start = at + kept, start + length
-    return at
+                room[f"{plan.field.role}:mark"][:] = flags if keep is None else flags[keep]
+        shelf.filled()
+        start += length
+
+
+def _is_marked(plan: _Plan) -> bool:
+    return plan.field.kind == "time" or (plan.field.kind == "id" and not plan.field.required)
 
 
 def _judged(plan: _Plan, group: list[Column]) -> list[Column]:
@@ -325,7 +425,9 @@ def _store(plan: _Plan, group: Sequence[Column], keep: Bools | None, out: NDArra
         out[missing] = np.nan if plan.as_number else np.iinfo(out.dtype).min
 
 
-def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: int, name: str, tally: _Tally) -> None:
+def _count_rejected(
+    plan: _Plan, group: Sequence[Column], lost: Bools, start: int, table: Table, tally: ScanTally
+) -> None:
     fault = group[-1] if len(group) > 1 and group[-1].texts is not None else None
     bad = lost if fault is None or fault.missing is None else lost & ~fault.missing
     if fault is None:
@@ -337,12 +439,12 @@ def _count_rejected(plan: _Plan, group: Sequence[Column], lost: Bools, start: in
         [fault.texts[int(row)] for row in rows[:MOST_EXAMPLES]] if fault is not None and fault.texts is not None else []
     )
     what = "time that cannot be read" if plan.field.kind == "time" else f"{plan.field.role} that cannot be read"
-    tally.count(tally.rejected, what, rows, start, name, texts)
+    tally.count(tally.rejected, what, rows, start, table, texts)
     empty = np.flatnonzero(lost & ~bad)
-    tally.count(tally.rejected, f"no {plan.field.role}", empty, start, name, [None] * MOST_EXAMPLES)
+    tally.count(tally.rejected, f"no {plan.field.role}", empty, start, table, [None] * MOST_EXAMPLES)
 
 
-def _count_odd(plan: _Plan, group: Sequence[Column], start: int, name: str, tally: _Tally) -> None:
+def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, tally: ScanTally) -> None:
     fault = group[-1]
     if plan.field.required or len(group) == 1 or fault.texts is None:
         return
@@ -353,50 +455,54 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, name: str, tall
         f"{plan.field.column!r} is not a {plan.field.kind}, read as missing",
         rows,
         start,
-        name,
+        table,
         texts,
     )
 
 
-def _to_instants(
-    arrays: Mapping[str, NDArray[Any]], zoned: Mapping[str, Bools], tz: str | None, size: int
-) -> list[str]:
-    """Wall clocks become instants, in place; what had to be moved or chosen is noted."""
-    if tz is None:
-        return []
-    notes: list[str] = []
-    for role, flags in zoned.items():
-        naive = np.flatnonzero(~flags[:size] & (arrays[role] != np.iinfo(np.int64).min))
-        wall: Ints = arrays[role][naive]
-        instants, moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)
-        arrays[role][naive] = instants
-        if moved:
-            notes.append(f"{moved:,} times do not exist in {tz} and moved forward")
-        if ambiguous:
-            notes.append(f"{ambiguous:,} times are ambiguous in {tz}; the first reading was taken")
-    return notes
+def _to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
+    naive = np.flatnonzero(~zoned & (times != np.iinfo(np.int64).min))
+    wall: Ints = times[naive]
+    times[naive], moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)
+    tally.moved += moved
+    tally.ambiguous += ambiguous
 
 
 def _epoch_unit(
     connection: DuckDBPyConnection, tables: Sequence[Table], each: Field, types: Sequence[str]
 ) -> int | None:
-    if not any(is_number(type_) for type_ in types):
+    """How many µs a number since 1970 is worth; None where the column holds written times."""
+    column = quoted(each.column)
+    told = {_since_1970(connection, table, column, type_) for table, type_ in zip(tables, types, strict=True)} - {None}
+    if True not in told:
         return None
-    if not all(is_number(type_) for type_ in types):
+    if False in told:
         raise InvalidValueError(f"{each.column!r} is a number in one file and a time in another")
+    number = f"TRY_CAST({column} AS DOUBLE)"
     highest = [
-        connection.execute(f"SELECT max(abs({quoted(each.column)})) FROM {t.sql}").fetchall()[0][0] for t in tables
+        connection.execute(f"SELECT max(abs({number})) FILTER (WHERE isfinite({number})) FROM {t.sql}").fetchall()[0][0]
+        for t in tables
     ]
     size = max((float(value) for value in highest if value is not None), default=0.0)
     for limit, unit, _ in _EPOCH_UNITS:
         if size < limit:
             return unit
     raise InvalidValueError(
-        f"{each.column!r} holds whole numbers up to {size:.3g}: no seconds, milliseconds or microseconds since 1970",
+        f"{each.column!r} holds numbers up to {size:.3g}: no seconds, milliseconds or microseconds since 1970",
         hint="Turn them into times first",
     )
 
 
+def _since_1970(connection: DuckDBPyConnection, table: Table, column: str, type_: str) -> bool | None:
+    """Whether a column counts from 1970; of texts the first one tells, and None says that there is none."""
+    if is_number(type_):
+        return True
+    if type_ != "VARCHAR":
+        return False
+    first = connection.execute(f"SELECT {column} FROM {table.sql} WHERE trim({column}) != '' LIMIT 1").fetchall()
+    return _EPOCH_TEXT.fullmatch(first[0][0].strip()) is not None if first else None
+
+
 def _epoch_note(plan: _Plan) -> str:
     words = next(name for _, unit, name in _EPOCH_UNITS if unit == plan.unit)
-    return f"{plan.field.column!r} holds whole numbers: read as {words} since 1970"
+    return f"{plan.field.column!r} holds numbers: read as {words} since 1970"

@@ -39,6 +39,7 @@ _JSON: Final = (
     ".ndjson.zst",
 )
 _PARQUET: Final = (".parquet", ".pq")
+_NUMBERS: Final = frozenset({"BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"})
 
 
 def quoted(name: str) -> str:
@@ -60,12 +61,22 @@ class Table:
         sql: What to write behind FROM.
         columns: Column → type, in the engine's words.
         faults: Rows that could not even be split into columns.
+        lost: Where these stood, ascending, counted from 1.
     """
 
     name: str
     sql: str
     columns: Mapping[str, str]
     faults: Mapping[str, Count] = field(factory=dict)
+    lost: Sequence[int] = ()
+
+    def row(self, place: int) -> int:
+        """The row in the file of what stands at ``place`` among the rows that could be split."""
+        for lost in self.lost:
+            if lost > place:
+                break
+            place += 1
+        return place
 
 
 def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
@@ -128,6 +139,24 @@ def _tables(connection: DuckDBPyConnection, source: Source, wanted: list[str]) -
         )
 
 
+def paths_of(source: object) -> list[str] | None:
+    """The files that a source names, in order; None where it is no path or list of paths.
+
+    Raises:
+        SourceNotFoundError: No such file.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _matching(os.fspath(source))
+    if isinstance(source, (list, tuple)) and source and all(isinstance(item, (str, os.PathLike)) for item in source):
+        return sorted({path for item in source for path in _matching(os.fspath(item))})
+    return None
+
+
+def engine_reads(path: str) -> bool:
+    """Whether the engine reads files with this ending."""
+    return path.lower().endswith((*_PARQUET, *_JSON, *_CSV))
+
+
 def _matching(pattern: str) -> list[str]:
     if os.path.isdir(pattern):
         raise SourceNotFoundError(f"{pattern} is a folder", hint=f"Name its files: {os.path.join(pattern, '*.csv')}")
@@ -145,14 +174,22 @@ def _file(connection: DuckDBPyConnection, path: str, wanted: list[str]) -> Table
     if lower.endswith(_PARQUET):
         return _scanned(connection, f"read_parquet({literal(_plain(path))})", name, wanted)
     if lower.endswith(_JSON):
-        sql = f"read_json_auto({literal(_plain(path))}, sample_size=-1, maximum_object_size=67108864)"
-        return _copied(connection, sql, name, wanted)
+        return _json(connection, f"{literal(_plain(path))}, sample_size=-1, maximum_object_size=67108864", name, wanted)
     if lower.endswith(_CSV):
         return _csv(connection, path, name, wanted)
     raise UnreadableSourceError(
         f"{name}: cannot tell the format from the ending",
         hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}; or read it into a frame and hand that over",
     )
+
+
+def _json(connection: DuckDBPyConnection, scan: str, name: str, wanted: list[str]) -> Table:
+    """JSON knows texts and numbers: what the engine would guess to be dates, UUIDs or mixtures stays as written."""
+    types = _describe(connection, f"read_json_auto({scan})", name)
+    _check_columns(types, wanted, name)
+    kept = [f"{literal(each)}: {literal(types[each] if types[each] in _NUMBERS else 'VARCHAR')}" for each in wanted]
+    columns = f", columns={{{', '.join(kept)}}}" if kept else ""
+    return _copied(connection, f"read_json({scan}{columns})", name, wanted)
 
 
 def _plain(path: str) -> str:
@@ -171,6 +208,8 @@ def _describe(connection: DuckDBPyConnection, sql: str, name: str) -> dict[str, 
 
 def _unreadable(name: str, error: Exception) -> UnreadableSourceError:
     first = str(error).splitlines()[0].split(": ", 1)[-1]
+    if isinstance(error, OSError) and error.strerror:
+        first = error.strerror.lower()
     return UnreadableSourceError(f"{name} cannot be read: {first}")
 
 
@@ -274,10 +313,11 @@ def _csv(connection: DuckDBPyConnection, path: str, name: str, wanted: list[str]
         connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
     except duckdb.Error as error:
         raise _unreadable(name, error) from None
-    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=_csv_faults(connection, name))
+    faults, lost = _csv_faults(connection, name)
+    return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=faults, lost=lost)
 
 
-def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
+def _csv_faults(connection: DuckDBPyConnection, name: str) -> tuple[dict[str, Count], list[int]]:
     words = {
         "MISSING COLUMNS": "too few columns",
         "TOO MANY COLUMNS": "too many columns",
@@ -292,14 +332,16 @@ def _csv_faults(connection: DuckDBPyConnection, name: str) -> dict[str, Count]:
         seen = faults.get(reason, Count(0))
         more = (Example(name, int(line) - 1, text),) if len(seen.examples) < MOST_EXAMPLES else ()
         faults[reason] = Count(seen.count + 1, (*seen.examples, *more))
-    return faults
+    return faults, sorted({int(line) - 1 for _, line, _ in found})
 
 
 def _header(path: str, name: str) -> tuple[list[str], str]:
     """The column names and the delimiter of a CSV file, from its first line."""
     try:
         line = _first_line(path)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UnreadableSourceError(f"{name} is no text in UTF-8", hint="Save it as CSV in UTF-8") from None
+    except (OSError, EOFError) as error:
         raise _unreadable(name, error) from None
     if not line.strip():
         raise NoRowsError(f"{name} is empty: it has no header line")
@@ -334,10 +376,34 @@ def _first_line_zst(path: str) -> bytes:
     try:
         rows = connection.execute(
             f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', "
-            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216) LIMIT 1"
+            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216, strict_mode=false) LIMIT 1"
         ).fetchall()
     except Exception as error:
         raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None
     finally:
         connection.close()
     return str(rows[0][0]).encode() if rows else b""
+
+
+def columns_of(source: str) -> list[str]:
+    """The names of the columns of a file, or of the first that a glob matches.
+
+    Raises:
+        SourceNotFoundError: No such file.
+        UnreadableSourceError: Not a table.
+    """
+    path = _matching(source)[0]
+    name, lower = Path(path).name, path.lower()
+    if lower.endswith(_CSV):
+        return _header(path, name)[0]
+    reader = "read_parquet" if lower.endswith(_PARQUET) else "read_json_auto"
+    if not lower.endswith((*_PARQUET, *_JSON)):
+        raise UnreadableSourceError(
+            f"{name}: cannot tell the format from the ending",
+            hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}",
+        )
+    connection = connect()
+    try:
+        return list(_describe(connection, f"{reader}({literal(_plain(path))})", name))
+    finally:
+        connection.close()

@@ -15,8 +15,10 @@ from cxmodel.stats.arrays import Ints
 
 DAY: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LOWEST: Final = -62_135_596_800_000_000 + 2 * DAY
-_HIGHEST: Final = 253_402_300_799_000_000 - 2 * DAY
+FIRST: Final = -62_135_596_800_000_000
+LAST: Final = 253_402_300_799_999_999
+_LOWEST: Final = FIRST + 2 * DAY
+_HIGHEST: Final = LAST - 2 * DAY
 
 
 def microseconds(delta: timedelta) -> int:
@@ -31,8 +33,8 @@ def instant(moment: datetime) -> int:
 
 
 def moment(us: int) -> datetime:
-    """The zone-aware moment of an instant."""
-    return _EPOCH + timedelta(microseconds=int(us))
+    """The zone-aware moment of an instant; a zone may move the calendar's first and last day out of it by hours."""
+    return _EPOCH + timedelta(microseconds=min(max(int(us), FIRST), LAST))
 
 
 def zone(name: str) -> ZoneInfo:

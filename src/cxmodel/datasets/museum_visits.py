@@ -98,14 +98,15 @@ def museum(customers: int = 2000, seed: int = 0) -> Study:
     2.0) is one point worse on a mobile.
 
     Truth, by exact enumeration of the mechanism for first visits (no simulation):
-        `membership` under "all" and per persona: P(joins), journeys that never enter included.
-        `removal_effect` per touchpoint and for "Long queue": (E[Y] − E[Y | do(absent)]) / E[Y], signed.
-        `naive_difference` per touchpoint: P(joins | reached) − P(joins | not reached), among those who
-            entered.
-        `nps` in points under "all", "long queue", "no long queue".
-        `queue`: the share of desk visits of "over 15 minutes".
-        `ces2_mean` by channel and `csat` (share of 4 and 5) after "Asks staff".
-        `returns`: chance of a second visit for "promoters" and "others", by the score they would give.
+
+    - `membership` under "all" and per persona: P(joins), journeys that never enter included.
+    - `removal_effect` per touchpoint and for "Long queue": (E[Y] − E[Y | do(absent)]) / E[Y], signed.
+    - `naive_difference` per touchpoint: P(joins | reached) − P(joins | not reached), among those who
+      entered.
+    - `nps` in points under "all", "long queue", "no long queue".
+    - `queue`: the share of desk visits of "over 15 minutes".
+    - `ces2_mean` by channel and `csat` (share of 4 and 5) after "Asks staff".
+    - `returns`: chance of a second visit for "promoters" and "others", by the score they would give.
 
     Args:
         customers: Number of customers, 1 or more.

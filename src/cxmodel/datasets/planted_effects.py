@@ -59,12 +59,13 @@ def known_truth(journeys: int = 5000, seed: int = 0) -> Study:
     additive: Chat +1, Gift +2, Complaint −2, Ad 0, persona −1, 0, +1, and noise of −1, 0 or +1.
 
     Truth, by exact enumeration of the 48 combinations of persona and touchpoints (no simulation):
-        `conversion` under "all" and per persona: P(Checkout).
-        `removal_effect` per touchpoint: (E[Y] − E[Y | do(touchpoint absent)]) / E[Y], a share of conversions,
-            signed.
-        `naive_difference` per touchpoint: P(Checkout | seen) − P(Checkout | not seen), what confounding makes
-            of it.
-        `score_effect` per touchpoint: points on the satisfaction scale.
+
+    - `conversion` under "all" and per persona: P(Checkout).
+    - `removal_effect` per touchpoint: (E[Y] − E[Y | do(touchpoint absent)]) / E[Y], a share of conversions,
+      signed.
+    - `naive_difference` per touchpoint: P(Checkout | seen) − P(Checkout | not seen), what confounding makes
+      of it.
+    - `score_effect` per touchpoint: points on the satisfaction scale.
 
     Args:
         journeys: Number of journeys, one customer each, 1 or more.

@@ -106,13 +106,14 @@ def car_rental(customers: int = 1500, seed: int = 0) -> Study:
     answers are blanks coded 11. Events carry the contact person. Times are UTC in 2025, values are EUR.
 
     Truth, exact from the chances above, for first rentals:
-        `outcome`: share of picked-up rentals per outcome ("no problem", "solved by call", "rescued by
-            message", "not rescued").
-        `recovery`: P(solved | last call failed) under "all" and per persona, and "given message".
-        `call_fails`: P(last call failed | called) under "last call".
-        `call_csat` and `rental_csat`: share of 4 and 5, by "answered" or "failed", and by outcome.
-        `rental_csat_mean`: mean score per outcome.
-        `rents_again`: chance of a second rental per outcome.
+
+    - `outcome`: share of picked-up rentals per outcome ("no problem", "solved by call", "rescued by
+      message", "not rescued").
+    - `recovery`: P(solved | last call failed) under "all" and per persona, and "given message".
+    - `call_fails`: P(last call failed | called) under "last call".
+    - `call_csat` and `rental_csat`: share of 4 and 5, by "answered" or "failed", and by outcome.
+    - `rental_csat_mean`: mean score per outcome.
+    - `rents_again`: chance of a second rental per outcome.
 
     Args:
         customers: Number of customers, 1 or more.

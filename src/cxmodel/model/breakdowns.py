@@ -69,9 +69,10 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
         return rows
 
     def __str__(self) -> str:
-        return f"{self.metric} by {' and '.join(self.by)}\n" + "\n".join(
-            f"  {_label(self.group(key)):<28} {value}" for key, value in self.items()
-        )
+        rows = [f"  {_label(self.group(key)):<28} {value}" for key, value in self.items()]
+        if self.unassigned is not None:
+            rows.append(f"  {'(unassigned)':<28} {self.unassigned}")
+        return "\n".join([f"{self.metric} by {' and '.join(self.by)}", *rows])
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -121,8 +121,8 @@ class Estimate:
     def minus(self, other: Estimate, *, across: bool = False) -> Estimate:
         """The signed difference self − other with its interval.
 
-        Estimates of one run remember their customers: where customers are shared the interval comes from paired
-        replicates of customers, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095).
+        Estimates of one run remember their customers: where customers are shared the interval comes from a jackknife
+        over the buckets of both, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095).
 
         Args:
             other: An estimate in the same unit.

@@ -20,15 +20,21 @@ class Example:
         file: Name of the file, or of the kind of object that was read.
         row: Number of the row in it, counted from 1 without the header.
         value: The offending value as text, or None where it is missing.
+        where: Its place in a file that has no rows (``"tickets[3].comments[0]"``), or None.
     """
 
     file: str
     row: int
     value: str | None
+    where: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """As in JSON."""
-        return {"file": self.file, "row": self.row, "value": self.value}
+        """As in JSON; ``where`` only where there is one."""
+        place = {} if self.where is None else {"where": self.where}
+        return {"file": self.file, "row": self.row, "value": self.value, **place}
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.where or f'row {self.row}'}: {self.value!r}"
 
 
 @frozen
@@ -80,7 +86,7 @@ class Reading:
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.kept:,} kept"]
         for reason, each in self.rejected.items():
-            shown = "; ".join(f"{e.file} row {e.row}: {e.value!r}" for e in each.examples)
+            shown = "; ".join(str(example) for example in each.examples)
             lines.append(f"  {each.count:,} rejected: {reason} ({shown})")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
@@ -95,6 +101,7 @@ class Facts:
         events: Number of events.
         responses: Number of answers.
         touchpoints: Names of the touchpoints that occur.
+        known_touchpoints: Names of all touchpoints of the log, whether they occur in this selection or not.
         event_columns: Names of facts about events (channel, department, …).
         journey_columns: Names of facts about journeys and customers (attributes, persona).
         touchpoint_columns: Names of facts about touchpoints (stage, channel, kind, …).
@@ -111,6 +118,7 @@ class Facts:
     events: int = 0
     responses: int = 0
     touchpoints: tuple[str, ...] = field(default=(), repr=False)
+    known_touchpoints: tuple[str, ...] = field(default=(), repr=False)
     event_columns: tuple[str, ...] = ()
     journey_columns: tuple[str, ...] = ()
     touchpoint_columns: tuple[str, ...] = ()

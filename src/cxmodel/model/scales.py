@@ -211,3 +211,21 @@ class Question:
     scale: Scale
     codes: Mapping[str, float | None] = field(factory=dict, converter=code_texts)
     kind: Literal["transactional", "relational"] = "transactional"
+
+
+def scale_of(kind: str, low: float, high: float, satisfied: float | None, direction: Direction) -> Scale:
+    """The scale with these facts, of the class that its kind names.
+
+    Raises:
+        InvalidValueError: When there is no such kind.
+
+    Example:
+        >>> scale_of("nps", 0, 10, None, "higher") == Scale.nps()
+        True
+    """
+    classes: dict[str, type[Scale]] = {
+        each.kind: each for each in (NpsScale, CsatScale, Ces1Scale, Ces2Scale, EmotionScale, OwnScale)
+    }
+    if kind not in classes:
+        raise InvalidValueError(unknown("kind of scale", kind, list(classes)))
+    return classes[kind](low, high, satisfied, direction)

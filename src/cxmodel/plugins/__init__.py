@@ -8,6 +8,7 @@ from cxmodel.data.blocks import Answers, Block, Unit, Vocabulary
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.readings import Facts
+from cxmodel.model.scales import Direction
 from cxmodel.plugins.bases import Exporter, RawEvent, Reader, RowError
 from cxmodel.plugins.hooks import API_VERSION, hookimpl
 from cxmodel.stats.arrays import Bools, Ints
@@ -21,7 +22,8 @@ from cxmodel.tallies.sums import Sums
 from cxmodel.typing import Population
 
 __all__ = [
-    "API_VERSION", "Answers", "Block", "Bools", "Breakdown", "By", "Cells", "Closed", "Columns", "Estimate", "Exporter",
-    "Facts", "Flag", "Floats", "Interval", "Ints", "Metric", "Observations", "Population", "RawEvent", "Reader",
-    "RowError", "SumMetric", "SumTally", "Sums", "Tally", "Unit", "Vocabulary", "WholeMetric", "hookimpl", "observe",
+    "API_VERSION", "Answers", "Block", "Bools", "Breakdown", "By", "Cells", "Closed", "Columns", "Direction",
+    "Estimate", "Exporter", "Facts", "Flag", "Floats", "Interval", "Ints", "Metric", "Observations", "Population",
+    "RawEvent", "Reader", "RowError", "SumMetric", "SumTally", "Sums", "Tally", "Unit", "Vocabulary", "WholeMetric",
+    "hookimpl", "observe",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 import pluggy
 from attrs import define, field, frozen
 
-from cxmodel.errors import PluginError, UnknownNameError, unknown
+from cxmodel.errors import PluginError, UnknownNameError, listed, unknown
 from cxmodel.plugins import hooks
 from cxmodel.plugins.bases import Exporter, Reader
 from cxmodel.tallies.metrics import Metric
@@ -21,9 +21,11 @@ Kind = Literal["metric", "exporter", "reader"]
 C = TypeVar("C")
 
 BUILT_IN: Final = ("cxmodel.metrics.builtin", "cxmodel.exporters.builtin", "cxmodel.readers.builtin")
+_SELF: Final = "cxmodel"
 _HOOKS: Final[dict[Kind, str]] = {
     "metric": "cxmodel_metrics", "exporter": "cxmodel_exporters", "reader": "cxmodel_readers",
 }  # fmt: skip
+_NAMES: Final = tuple(_HOOKS.values())
 
 
 class PluginWarning(UserWarning):
@@ -67,12 +69,25 @@ class _Entry:
     version: str
 
 
+class NameTakenError(PluginError):
+    """A class claims a name that another class of its kind has."""
+
+    def __init__(self, owner: _Entry, claimant: _Entry) -> None:
+        super().__init__(
+            f"two {owner.kind}s are called {owner.name!r}: {_place(owner)} and {_place(claimant)}",
+            hint="One of them needs another name",
+        )
+        self.owner = owner
+
+
 @define(eq=False)
 class Registry:
     """Metrics, exporters and readers by name.
 
     The built-in ones come through the same hooks as anybody's. Third-party distributions are loaded on the first miss
-    or when all are listed, each in isolation: a broken one is left out with one warning and listed with its reason.
+    or when all are listed, each in isolation: a broken one is left out with one warning and listed with its reason. A
+    name that two distributions claim belongs to neither: asking for it is an error that names both. A built-in name
+    stays with the built-in class.
 
     Attributes:
         strict: Raise on a broken plugin instead of warning.
@@ -83,6 +98,7 @@ class Registry:
     group: str | None = hooks.GROUP
     _entries: dict[tuple[Kind, str], _Entry] = field(factory=dict, init=False)
     _broken: list[InstalledPlugin] = field(factory=list, init=False)
+    _contested: dict[tuple[Kind, str], NameTakenError] = field(factory=dict, init=False)
     _built_in: bool = field(default=False, init=False)
     _third_party: bool = field(default=False, init=False)
 
@@ -136,21 +152,24 @@ class Registry:
             version_: That distribution's version.
 
         Raises:
-            PluginError: Two classes claim one name, or a hook returns something else than classes.
+            NameTakenError: Two classes claim one name.
+            PluginError: There is no hook, or a hook returns something else than classes.
         """
         manager = pluggy.PluginManager(hooks.GROUP)
         manager.add_hookspecs(hooks)
         manager.register(module)
+        manager.check_pending()
+        if not manager.get_hookcallers(module):
+            raise PluginError(
+                f"{getattr(module, '__name__', module)} has none of the hooks", hint=f"Hooks are {listed(_NAMES)}"
+            )
         taken: dict[tuple[Kind, str], _Entry] = {}
         for kind, hook in _HOOKS.items():
             for class_ in _flat(getattr(manager.hook, hook)()):
                 entry = _checked(kind, class_, distribution, version_)
-                owner = self._entries.get((kind, entry.name)) or taken.get((kind, entry.name))
+                owner = taken.get((kind, entry.name)) or self._owner(kind, entry.name)
                 if owner is not None:
-                    raise PluginError(
-                        f"two {kind}s are called {entry.name!r}: {_place(owner)} and {_place(entry)}",
-                        hint="One of them needs another name",
-                    )
+                    raise NameTakenError(owner, entry)
                 taken[kind, entry.name] = entry
         self._entries.update(taken)
 
@@ -158,10 +177,16 @@ class Registry:
         self._load_built_in()
         if (kind, name) not in self._entries:
             self._load_third_party()
+        if (kind, name) in self._contested:
+            raise self._contested[kind, name]
         if (kind, name) not in self._entries:
             known = sorted(known for of, known in self._entries if of == kind)
             raise UnknownNameError(unknown(kind, name, known))
         return self._entries[kind, name].class_
+
+    def _owner(self, kind: Kind, name: str) -> _Entry | None:
+        contest = self._contested.get((kind, name))
+        return contest.owner if contest is not None else self._entries.get((kind, name))
 
     def _ending(self, extension: str) -> list[type[Exporter[object]]]:
         found = [
@@ -179,39 +204,54 @@ class Registry:
             return
         self._built_in = True
         for name in BUILT_IN:
-            self.register(import_module(name), distribution="cxmodel", version_=version("cxmodel"))
+            self.register(import_module(name), distribution=_SELF, version_=version(_SELF))
 
     def _load_third_party(self) -> None:
         if self._third_party or self.group is None:
             return
         self._third_party = True
-        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+        for point in sorted(entry_points(group=self.group), key=_origin):
             self._load(point)
 
     def _load(self, point: EntryPoint) -> None:
-        distribution = point.dist.name if point.dist else point.value
-        number = point.dist.version if point.dist else ""
+        distribution, number, name = _origin(point)
         try:
             self.register(point.load(), distribution=distribution, version_=number)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        except (Exception, SystemExit) as error:
+            # a foreign module may raise anything; the others still load
+            reason = _one_line(f"{type(error).__name__}: {error}")
             if self.strict:
-                raise PluginError(f"plugin {point.name!r} of {distribution} cannot be loaded: {reason}") from error
-            self._broken.append(
-                InstalledPlugin(
-                    kind="plugin",
-                    name=point.name,
-                    distribution=distribution,
-                    version=number,
-                    status="broken",
-                    reason=reason,
-                )
+                raise PluginError(f"plugin {name!r} of {distribution} cannot be loaded: {reason}") from error
+            if isinstance(error, NameTakenError):
+                self._contest(error)
+            self._leave_out("plugin", name, distribution, number, reason)
+            words = f"plugin {name!r} of {distribution} {number} was left out: {reason}"
+            warnings.warn(words, PluginWarning, stacklevel=4)
+
+    def _contest(self, error: NameTakenError) -> None:
+        """Take a name from a third-party owner: with two claimants it is nobody's."""
+        owner = error.owner
+        if owner.distribution != _SELF and self._entries.pop((owner.kind, owner.name), None) is not None:
+            self._contested[owner.kind, owner.name] = error
+            self._leave_out(owner.kind, owner.name, owner.distribution, owner.version, _one_line(str(error)))
+
+    def _leave_out(self, kind: str, name: str, distribution: str, number: str, reason: str) -> None:
+        self._broken.append(
+            InstalledPlugin(
+                kind=kind, name=name, distribution=distribution, version=number, status="broken", reason=reason
             )
-            warnings.warn(
-                f"plugin {point.name!r} of {distribution} {number} was left out: {reason}",
-                PluginWarning,
-                stacklevel=4,
-            )
+        )
+
+
+def _origin(point: EntryPoint) -> tuple[str, str, str]:
+    """Distribution, its version, and the name of the entry point: what plugins are sorted by."""
+    if point.dist is None:
+        return point.value, "", point.name
+    return point.dist.name, point.dist.version, point.name
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _flat(results: Iterable[Sequence[type[Any]]]) -> list[type[Any]]:
@@ -225,6 +265,11 @@ def _checked(kind: Kind, class_: type[Any], distribution: str, number: str) -> _
     name = getattr(class_, "name", None)
     if not isinstance(name, str) or not name:
         raise PluginError(f"{class_.__module__}.{class_.__qualname__} of {distribution} has no name")
+    lacking = sorted(getattr(class_, "__abstractmethods__", ()))
+    if lacking:
+        raise PluginError(
+            f"{class_.__module__}.{class_.__qualname__} of {distribution} does not define {listed(lacking)}"
+        )
     return _Entry(kind, name, class_, distribution, number)
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Unit, Vocabulary
@@ -63,6 +63,10 @@ class By(ABC, Generic[K]):
     def overlapping(self, facts: Facts, unit: Unit) -> bool:
         """Whether an observation may stand in several groups."""
         return False
+
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """What can be asked within the groups, where that differs; a metric needs one view in which it can be had."""
+        return (facts,)
 
     def missing(self, facts: Facts, unit: Unit) -> str | None:
         """Why observations of this unit cannot be grouped so, or None when they can."""
@@ -194,6 +198,10 @@ class ByQuestion(By[str]):
     def names(self) -> tuple[str, ...]:
         """``("question",)``."""
         return ("question",)
+
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """One question at a time."""
+        return [evolve(facts, questions={name: each}) for name, each in facts.questions.items()] or (facts,)
 
     def size(self, vocabulary: Vocabulary) -> int:
         """Number of questions."""
@@ -371,6 +379,10 @@ class ByBoth(By[tuple[K1, K2]], Generic[K1, K2]):
     def names(self) -> tuple[str, ...]:
         """The names of both."""
         return (*self.first.names, *self.second.names)
+
+    def views(self, facts: Facts) -> Sequence[Facts]:
+        """The views of one within those of the other."""
+        return [inner for outer in self.first.views(facts) for inner in self.second.views(outer)]
 
     def missing(self, facts: Facts, unit: Unit) -> str | None:
         """What is missing for either."""

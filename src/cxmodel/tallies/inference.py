@@ -51,10 +51,12 @@ def quiet(value: Value, columns: Columns) -> Floats:
 
 def gradient(sums: Sums, value: Value) -> Floats:
     """(f, r) derivative of the value by each sum, numerically."""
-    scale = np.maximum(np.abs(sums.total).max(axis=0, initial=0.0), 1.0)
+    # a step in proportion to each sum (and to n), so that neither units nor the scale of weights matter
+    scale = np.maximum(np.abs(sums.total), np.abs(sums["n"])) if sums.rows else sums.total
+    scale = np.where(scale > 0, scale, 1.0)
     out = np.zeros_like(sums.total)
     for i in range(len(sums.names)):
-        step = scale * 1e-6
+        step = scale[i] * 1e-6
         up, down = sums.total.copy(), sums.total.copy()
         up[i] += step
         down[i] -= step
@@ -67,7 +69,7 @@ def spread(sums: Sums, value: Value, population: int) -> Spread:
 
     With z = gradient · sums, the variance is G/(G − 1) · (Σ_c z_c² − (Σ_c z_c)²/N): G customers with an observation of
     N in the population. The design effect is that variance over the one that n single answers would have; where all
-    agree and both are 0, Kish on the customers' summed weights.
+    agree and both are 0, or one customer gave all, Kish on the customers’ summed weights.
 
     Args:
         sums: The sums.
@@ -83,7 +85,8 @@ def spread(sums: Sums, value: Value, population: int) -> Spread:
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.maximum(clustered - centred, 0.0) * groups / (groups - 1)
         plain = np.maximum(weight * simple / n - centred, 0.0) * n / (n - 1)
-        effect = np.where(plain > 1e-12 * np.maximum(clustered, 1e-300), variance / plain, np.nan)
+        size = np.einsum("ir,ijr,jr->r", np.abs(slope), np.abs(sums.simple), np.abs(slope)) * weight / n
+        effect = np.where((groups > 1) & (plain > 1e-12 * size), variance / plain, np.nan)
         kish = np.minimum(n, weight**2 / sums.cross[0, 0]) if sums.rows else n
         n_eff = np.where(np.isnan(effect), kish, n / np.maximum(effect, 1.0))
     return Spread(np.where(groups > 1, np.sqrt(variance), np.nan), np.where(n > 1, n_eff, n))

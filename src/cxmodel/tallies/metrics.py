@@ -74,10 +74,16 @@ class Tally(Metric[R_co], Generic[S, R_co]):
 
     A state holds what was seen; `merge` is associative and commutative with `start` as its neutral element, because
     blocks hold disjoint customers. States are frozen attrs classes of arrays, numbers, text and tuples of these.
+
+    Attributes:
+        observes: What it counts; decides which groupings make sense.
+        groups: Whether it keeps the groups of ``cells.by`` apart itself; if not, the house lets it look at each group's
+            journeys on their own.
     """
 
     __slots__ = ()
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = True
 
     @abstractmethod
     def start(self) -> S:
@@ -226,6 +232,8 @@ class SumMetric(Tally[Sums, Estimate]):
         flags: list[Flag] = [flag for flag, mask in marks.items() if mask[row]]
         if n < SMALL:
             flags.append("small_n")
+        if known.se[row] == 0 and ends.low[row] == ends.high[row]:
+            flags.append("degenerate")
         low, high = float(ends.low[row]), float(ends.high[row])
         interval = Interval(low, high, level, str(ends.method[row])) if np.isfinite(low + high) else None
         few = state.rows <= MOST_PAIRABLE

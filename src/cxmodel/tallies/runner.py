@@ -15,6 +15,7 @@ from cxmodel.data.blocks import Block
 from cxmodel.errors import NotMeasurableError
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.tallies.cells import Cells
+from cxmodel.tallies.grouped import Grouped
 from cxmodel.tallies.metrics import Tally
 
 
@@ -28,6 +29,7 @@ class Request:
 
 def measure(blocks: Callable[[], Iterable[Block]], requests: Sequence[Request]) -> list[Any]:
     """The results of several tallies after one pass; a second pass follows only where a state asks for one."""
+    requests = [_apart(request) for request in requests]
     states = _pass(blocks(), requests)
     further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
     waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
@@ -36,6 +38,12 @@ def measure(blocks: Callable[[], Iterable[Block]], requests: Sequence[Request]) 
         _finished(request, state) if tally is None else next(later)
         for request, state, tally in zip(requests, states, further, strict=True)
     ]
+
+
+def _apart(request: Request) -> Request:
+    """A tally that keeps no groups apart itself looks at each group's journeys on their own."""
+    tally = request.tally
+    return request if request.cells.by is None or tally.groups else Request(Grouped(tally), request.cells)
 
 
 def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
@@ -52,7 +60,12 @@ def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
 
 def check(tally: Tally[Any, Any], cells: Cells[Any]) -> None:
     """Refuse what cannot be measured here, in words."""
-    reason = tally.missing(cells.facts) or (cells.by.missing(cells.facts, tally.observes) if cells.by else None)
+    facts, by = cells.facts, cells.by
+    views = [facts] if by is None else by.views(facts)
+    possible = any(tally.missing(view) is None for view in views)
+    reason = None if possible else tally.missing(facts)
+    if reason is None and by is not None:
+        reason = by.missing(facts, tally.observes if tally.groups else "journey")
     if reason is not None:
         raise NotMeasurableError(f"{tally.name}: {reason}")
 

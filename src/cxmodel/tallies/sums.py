@@ -84,32 +84,32 @@ def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: 
     """
     rows, group, weight = _grouped(block, seen, cells)
     key = np.zeros(rows.size, np.int64) if seen.key is None else seen.key[rows].astype(np.int64)
-    width = int(key.max(initial=0)) + 1
-    cell, place = compress((group + 1) * width + key)
+    cell_group, cell_key, place = _numbered(group, key)
+    size = cell_group.size
     customer = block.customer_rows(seen.unit, seen.at[rows])
     bucket_of = (mix(block.customer_key, cells.seed) % np.uint64(BUCKETS)).astype(np.int64)
     numbers = [values[rows] if weight is None else weight * values[rows] for values in seen.numbers.values()]
     if clustered:
-        pair, pair_of = compress(customer * cell.size + place)
-        pair_cell, pair_bucket = pair % max(cell.size, 1), bucket_of[pair // max(cell.size, 1)]
+        pair, pair_of = compress(customer * size + place)
+        pair_cell, pair_bucket = pair % max(size, 1), bucket_of[pair // max(size, 1)]
         sums = np.stack([grouped_sum(pair_of, values, pair.size) for values in numbers])
     else:
         pair_cell, pair_bucket, sums = place, bucket_of[customer], np.stack(numbers)
     slot, slot_of = compress(pair_cell * BUCKETS + pair_bucket)
     bucket_total = np.stack([grouped_sum(slot_of, values, slot.size) for values in sums])
     f = len(numbers)
-    products = np.zeros((f, f, cell.size))
-    simple = np.zeros((f, f, cell.size))
+    products = np.zeros((f, f, size))
+    simple = np.zeros((f, f, size))
     if clustered:
         raw = [values[rows] for values in seen.numbers.values()]
         for i in range(f):
             for j in range(i, f):
-                products[i, j] = products[j, i] = grouped_sum(pair_cell, sums[i] * sums[j], cell.size)
-                simple[i, j] = simple[j, i] = grouped_sum(place, numbers[i] * raw[j], cell.size)
+                products[i, j] = products[j, i] = grouped_sum(pair_cell, sums[i] * sums[j], size)
+                simple[i, j] = simple[j, i] = grouped_sum(place, numbers[i] * raw[j], size)
     return Sums(
-        tuple(seen.numbers), cell // width - 1, cell % width, np.bincount(place, minlength=cell.size),
-        np.bincount(pair_cell, minlength=cell.size) if clustered else np.zeros(cell.size, np.int64),
-        np.stack([grouped_sum(slot // BUCKETS, values, cell.size) for values in bucket_total]),
+        tuple(seen.numbers), cell_group, cell_key, np.bincount(place, minlength=size),
+        np.bincount(pair_cell, minlength=size) if clustered else np.zeros(size, np.int64),
+        np.stack([grouped_sum(slot // BUCKETS, values, size) for values in bucket_total]),
         products, simple, slot // BUCKETS, slot % BUCKETS, bucket_total,
     )  # fmt: skip
 
@@ -119,6 +119,19 @@ def grouped(block: Block, unit: Unit, at: Ints, cells: Cells[Any]) -> tuple[Ints
     if cells.by is None:
         return np.arange(at.size), np.zeros(at.size, np.int64)
     return cells.by.assign(block, unit, at)
+
+
+def _numbered(group: Ints, key: Ints) -> tuple[Ints, Ints, Ints]:
+    """Group and key of each distinct pair in ascending order, and for each row its place among them."""
+    width = int(key.max(initial=0)) + 1
+    if (int(group.max(initial=-1)) + 2) * width < 2**63:
+        cell, place = compress((group + 1) * width + key)
+        return cell // width - 1, cell % width, place
+    # days × days × contexts: more numbers than 64 bits hold, but never more than there are rows
+    groups, row = compress(group + 1)
+    keys, column = compress(key)
+    cell, place = compress(row * keys.size + column)
+    return groups[cell // keys.size] - 1, keys[cell % keys.size], place
 
 
 def _grouped(block: Block, seen: Observations, cells: Cells[Any]) -> tuple[Ints, Ints, Floats | None]:

@@ -1,0 +1,104 @@
+"""Hashes may collide: every place that uses one must notice, and results must stay right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.laws import reference
+from tests.laws.reading import paths_of, read, whole
+
+from cxmodel.analysis import paths
+from cxmodel.data import fields, grouping, rows
+from cxmodel.data.rows import KeyTable
+from cxmodel.stats.arrays import dense_codes, mix
+from cxmodel.testing import HOSTILE, Row
+
+Keys = NDArray[np.uint64]
+MASK = 2**64 - 1
+FIRST = 0x9E3779B97F4A7C15
+
+
+def log(customers: int = 20, journeys: int = 3, touchpoints: int = 12) -> list[Row]:
+    names = [text for text in HOSTILE if text]
+    return [
+        {
+            "customer": f"{names[i % len(names)]}{i % customers}",
+            "journey": f"j{i % journeys}",
+            "touchpoint": names[(i * 7 + i // 9) % touchpoints],
+            "time": f"2026-01-{1 + i % 28:02}T{i % 24:02}:00",
+        }
+        for i in range(400)
+    ]
+
+
+def plain(trips: list[reference.Trip]) -> list[object]:
+    return sorted(((t.customer, t.journey, [(e.touchpoint, e.time) for e in t.events]) for t in trips), key=repr)
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 17])
+def test_texts_with_one_hash(monkeypatch: pytest.MonkeyPatch, buckets: int) -> None:
+    """The engine's hash puts all texts into a few values: another salt is tried until none collide."""
+    salts: list[int] = []
+    real = fields.hash_of
+
+    def few_values(text: str, salt: int) -> str:
+        salts.append(salt)
+        return f"({real(text, salt)} % {buckets})" if salt < 3 else real(text, salt)
+
+    monkeypatch.setattr(rows, "hash_of", few_values)
+    table = log()
+    assert whole(read(table)) == plain(reference.trips(table))
+    assert max(salts) == 3
+
+
+def test_customers_and_journeys_with_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = log()
+    monkeypatch.setattr(grouping, "mix", lambda keys, seed=0: np.zeros_like(keys))
+    assert whole(read(table)) == plain(reference.trips(table))
+    monkeypatch.setattr(grouping, "mix", lambda keys, seed=0: mix(keys, seed) % np.uint64(5))
+    assert whole(read(table)) == plain(reference.trips(table))
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_paths_with_one_key(monkeypatch: pytest.MonkeyPatch, buckets: int) -> None:
+    table = [{**row, "time": f"2026-01-01T{i % 2:02}:{i % 60:02}"} for i, row in enumerate(log(60, 40, 4))]
+    seeds: list[int] = []
+
+    def few_values(offsets: NDArray[np.int64], codes: NDArray[Any], seed: int) -> Keys:
+        seeds.append(seed)
+        keys = real(offsets, codes, seed)
+        return keys % np.uint64(buckets) if seed < 4 else keys
+
+    real = paths.path_keys
+    monkeypatch.setattr(paths, "path_keys", few_values)
+    assert paths_of(read(table)) == reference.paths(reference.trips(table))
+    assert max(seeds) == 4
+
+
+def same_slot(size: int) -> Keys:
+    """Keys that the first table of every hash table puts into one slot."""
+    inverse = pow(FIRST, -1, 2**64)
+    return np.array([(i * inverse) & MASK for i in range(size)], np.uint64)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100, 3000])
+def test_keys_in_one_slot(size: int) -> None:
+    keys = np.tile(same_slot(size), 3)
+    codes, distinct = dense_codes(keys)
+    assert distinct.size == size
+    assert (distinct[codes] == keys).all()
+    table = KeyTable(distinct, np.arange(size, dtype=np.uint16))
+    assert (table.codes(keys) == codes).all()
+    assert table.codes(keys[:0]).size == 0
+
+
+def test_more_codes_than_a_byte_and_than_two_bytes_hold() -> None:
+    generator = np.random.default_rng(1)
+    for size in (127, 128, 255, 256, 257, 65_535, 65_537):
+        keys = generator.permutation(np.arange(size, dtype=np.uint64) << np.uint64(40))
+        codes, distinct = dense_codes(np.concatenate([keys, keys[::-1]]))
+        assert distinct.size == size
+        assert (distinct[codes] == np.concatenate([keys, keys[::-1]])).all()

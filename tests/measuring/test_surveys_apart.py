@@ -1,0 +1,48 @@
+"""Surveys of different people are not taken for one survey, however alike their answers."""
+
+import pytest
+
+import cxmodel as cx
+from cxmodel import metrics
+
+SCORES = [3] * 30 + [7] * 20 + [10] * 50
+
+
+def survey(name: str, scores: list[int], customer: str | None = "who") -> cx.Responses:
+    rows = [{"who": f"{name}-{i}", "score": score} for i, score in enumerate(scores)]
+    return cx.read_responses(rows, customer=customer, score="score", scale=cx.Scale.nps())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (survey("a", SCORES), survey("b", SCORES)),
+        (survey("a", SCORES, None), survey("a", SCORES[::-1], None)),
+    ],
+    ids=["other customers", "nobody named"],
+)
+def test_surveys_with_the_same_scores_differ(one: cx.Responses, other: cx.Responses) -> None:
+    a, b = one.measure(metrics.Nps()), other.measure(metrics.Nps())
+    with pytest.raises(cx.errors.NotComparableError):
+        a.minus(b)
+    difference = a.minus(b, across=True)
+    assert difference.value == 0
+    assert difference.interval is not None
+    assert difference.interval.method.startswith("MOVER")
+    assert difference.interval.high - difference.interval.low > 20
+
+
+def test_a_survey_read_twice_is_one_survey() -> None:
+    a, b = survey("a", SCORES).measure(metrics.Nps()), survey("a", SCORES).measure(metrics.Nps())
+    difference = a.minus(b)
+    assert difference.interval is not None
+    assert (difference.interval.low, difference.interval.high) == (0, 0)
+
+
+def test_the_order_of_rows_is_no_difference_where_customers_are_named() -> None:
+    rows = [{"who": f"c{i}", "score": score} for i, score in enumerate(SCORES)]
+    surveys = [
+        cx.read_responses(each, customer="who", score="score", scale=cx.Scale.nps()) for each in (rows, rows[::-1])
+    ]
+    a, b = (each.measure(metrics.Nps()) for each in surveys)
+    assert a.origin == b.origin
