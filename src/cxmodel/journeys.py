@@ -278,7 +278,7 @@ class Journeys(Measurable):
         pattern = as_pattern(matches)
         for name in pattern.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
-                raise UnknownNameError(unknown("touchpoint", name, self.facts.touchpoints))
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
         return pattern
 
     def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:

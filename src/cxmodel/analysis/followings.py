@@ -111,8 +111,8 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
 
     def missing(self, facts: Facts) -> str | None:
         """A touchpoint that never occurs."""
-        lost = [name for name in (self.source, self.target) if name is not None and name not in facts.touchpoints]
-        return unknown("touchpoint", lost[0], facts.touchpoints) if lost else None
+        lost = [name for name in (self.source, self.target) if name is not None and name not in facts.known_touchpoints]
+        return unknown("touchpoint", lost[0], facts.known_touchpoints) if lost else None
 
     def start(self) -> KeyedCounts:
         """Nothing."""

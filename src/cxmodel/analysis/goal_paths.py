@@ -180,8 +180,8 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     def missing(self, facts: Facts) -> str | None:
         """A goal or touchpoint that never occurs."""
-        if self.touchpoint is not None and self.touchpoint not in facts.touchpoints:
-            return unknown("touchpoint", self.touchpoint, facts.touchpoints)
+        if self.touchpoint is not None and self.touchpoint not in facts.known_touchpoints:
+            return unknown("touchpoint", self.touchpoint, facts.known_touchpoints)
         return goal_missing(self.goal, facts)
 
     def start(self) -> GoalPathState:

@@ -27,9 +27,9 @@ from cxmodel.tallies.sums import Sums
 
 def pattern_missing(pattern: Pattern, facts: Facts) -> str | None:
     """Why a pattern cannot be looked for here: it names a touchpoint that never occurs."""
-    known = set(facts.touchpoints)
+    known = set(facts.known_touchpoints)
     lost = [name for name in pattern.touchpoints if name not in known]
-    return f"pattern {pattern.text!r}: {unknown('touchpoint', lost[0], facts.touchpoints)}" if lost else None
+    return f"pattern {pattern.text!r}: {unknown('touchpoint', lost[0], facts.known_touchpoints)}" if lost else None
 
 
 @frozen
