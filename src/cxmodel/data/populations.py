@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, reduce
+from typing import TypeVar
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -15,6 +18,7 @@ from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
 
+S = TypeVar("S")
 Step = Callable[[Block], Block]
 """A step of a plan: a block in, a block out; the vocabulary it was given or a wider one."""
 
@@ -41,21 +45,30 @@ class MemoryPopulation:
     roles: Roles | None = None
     keeper: object = field(default=None, repr=False)
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks, one after the other."""
-        return iter(self.parts)
+    def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
+        """Look at the blocks on threads and merge what was seen, in their order."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            return reduce(merge, pool.map(look, self.parts), start)
 
-    def then(self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None) -> MemoryPopulation:
+    def then(
+        self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None,
+        window: tuple[str | None, str | None] | None = None,
+    ) -> MemoryPopulation:  # fmt: skip
         """The population after a step.
 
         Args:
             step: What to do with each block.
             saying: What was selected, in words, where the step selects.
             vocabulary: What the codes mean afterwards, where the step widens that.
+            window: The window of time, where the step sets one.
         """
         parts = [step(block) for block in self.parts]
-        origin = evolve(self.origin, filters=(*self.origin.filters, saying)) if saying else self.origin
+        origin = self.origin.after(saying, window)
         return evolve(self, parts=parts, origin=origin, vocabulary=vocabulary or self.vocabulary)
+
+    def noting(self, *notes: str) -> MemoryPopulation:
+        """The population with further notes in its reading."""
+        return evolve(self, reading=self.reading.noting(*notes))
 
     @property
     def facts(self) -> Facts:
