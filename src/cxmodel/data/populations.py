@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, reduce
 from typing import TypeVar
 
-import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.counting import counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.roles import Roles
-from cxmodel.data.times import moment
 from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
@@ -77,29 +76,7 @@ class MemoryPopulation:
 
     @cached_property
     def _facts(self) -> Facts:
-        blocks, vocabulary = self.parts, self.vocabulary
-        there = np.zeros(len(vocabulary.touchpoints), np.bool_)
-        for block in blocks:
-            there |= np.bincount(block.touchpoint, minlength=there.size).astype(np.bool_)
-        filled = [block for block in blocks if block.events]
-        columns = blocks[0] if blocks else None
-        return Facts(
-            customers=sum(block.customers for block in blocks),
-            journeys=sum(block.journeys for block in blocks),
-            events=sum(block.events for block in blocks),
-            responses=sum(block.answers.size for block in blocks if block.answers is not None),
-            touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there).tolist()),
-            known_touchpoints=vocabulary.touchpoint_labels,
-            event_columns=tuple(columns.event_columns) if columns else (),
-            journey_columns=tuple(columns.journey_columns) if columns else (),
-            touchpoint_columns=tuple(vocabulary.touchpoint_columns),
-            questions=dict(vocabulary.questions),
-            first=moment(min(int(block.time.min()) for block in filled)) if filled else None,
-            last=moment(max(int(block.time.max()) for block in filled)) if filled else None,
-            has_value=bool(columns is not None and columns.value is not None),
-            currency=self.currency,
-            inactivity_declared=bool(columns is not None and columns.still_open is not None),
-        )
+        return facts_of(self.fold(counts_of, merge_counts, no_counts()), self.vocabulary, self.currency)
 
     def require_events(self) -> None:
         """Raise where nothing is left to ask."""
