@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cxmodel.model.people import (
         Touchpoint as Touchpoint,
     )
+    from cxmodel.model.rules import Rule as Rule
     from cxmodel.model.scales import Question as Question
     from cxmodel.model.scales import Scale as Scale
     from cxmodel.model.transitions import Transition as Transition
@@ -55,15 +56,16 @@ _HOMES: Final = {
     "Estimate": "model.estimates",
     "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
     "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
-    "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
+    "Rule": "model.rules", "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people",
+    "Transition": "model.transitions",
     "export": "exporting", "installed_plugins": "exporting", "load_result": "exporters.json",
     "open_journeys": "journeys", "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
-    "Persona", "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors",
-    "export", "installed_plugins", "load_result", "metrics", "open_journeys", "read_events", "read_responses",
+    "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets",
+    "errors", "export", "installed_plugins", "load_result", "metrics", "open_journeys", "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
