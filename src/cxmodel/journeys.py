@@ -165,7 +165,7 @@ class Journeys(Measurable):
         Example:
             >>> log = [{"who": "a", "what": what, "at": f"2026-01-0{day}"} for day, what in enumerate("ssxys", 1)]
             >>> folded = read_events(log, customer="who", touchpoint="what", time="at").fold_rare(min_events=2)
-            >>> folded.paths().top(1)[0].touchpoints
+            >>> folded.paths().path(0).touchpoints
             ('s', 's', 'other', 'other', 's')
         """
         return evolve(self, population=folding.fold_rare(self.population, min_events=min_events, keep=keep, into=into))

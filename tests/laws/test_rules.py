@@ -25,8 +25,8 @@ from cxmodel.testing import HOSTILE, Row, journeys_of, logs
 few = settings(max_examples=20)
 R = cx.Rule
 NAMES = (
-    "/", "/product/1", "/product/2?colour=red", "/product/2#top", "/help/returns", "/help/returns?x=1", "/help/", "/a.png",
-    "/A.PNG", "/product", "shop", "other", "?only", "#", "a\nb", "/help/é", "[x]", "a.b", "a+b", "/help/a_b/c",
+    "/", "/product/1", "/product/2?colour=red", "/product/2#top", "/help/returns", "/help/returns?x=1", "/help/",
+    "/a.png", "/A.PNG", "/product", "shop", "other", "?only", "#", "a\nb", "/help/é", "[x]", "a.b", "a+b", "/help/a_b/c",
 )  # fmt: skip
 PATTERNS = (
     r"^/help/(?P<topic>\w+)",
@@ -260,15 +260,16 @@ def test_many_names_and_many_rules_in_seconds() -> None:
 
 
 def test_addresses_of_a_web_server_log() -> None:
-    paths = ["/", "/?utm_source=mail", "/product/17?colour=red", "/product/9", "/static/app.js?v=3", "/help/returns#top",
-             "/search?q=shoes", "/search?q=hats", "/wp-login.php"]  # fmt: skip
+    paths = ["/", "/?utm_source=mail", "/product/17?colour=red", "/product/9", "/static/app.js?v=3",
+             "/help/returns#top", "/search?q=shoes", "/search?q=hats", "/wp-login.php"]  # fmt: skip
     rows: list[Row] = [
         {"customer": "1.2.3.4", "touchpoint": path, "time": f"2026-01-01T10:{i:02}", "journey": None}
         for i, path in enumerate(paths)
     ]
     journeys = read(rows, rules=[
         R.drop("/static/*"), R.exact("/", to="Home", without_query=True), R.glob("/product/*", to="Product page"),
-        R.regex(r"^/help/(?P<topic>\w+)", to="Help: {topic}"), R.regex("^(?P<page>.*)$", to="{page}", without_query=True),
+        R.regex(r"^/help/(?P<topic>\w+)", to="Help: {topic}"),
+        R.regex("^(?P<page>.*)$", to="{page}", without_query=True),
     ])  # fmt: skip
     assert paths_of(journeys) == {
         ("Home", "Home", "Product page", "Product page", "Help: returns", "/search", "/search", "/wp-login.php"): 1
@@ -322,7 +323,8 @@ def test_facts_and_answers_go_along_when_touchpoints_are_folded() -> None:
         "shop": {"stage": "Buy"}, "chat": {"stage": "Ask"}, "mail": {"stage": "Ask"}, "fax": {"stage": "Ask"},
     })  # fmt: skip
     answers = cx.read_responses(
-        [{"who": "a", "likely": 9, "at": "2026-01-01T00:03:30"}, {"who": "b", "likely": 3, "at": "2026-01-01T00:05:30"}],
+        [{"who": "a", "likely": 9, "at": "2026-01-01T00:03:30"},
+         {"who": "b", "likely": 3, "at": "2026-01-01T00:05:30"}],
         customer="who", score="likely", scale=cx.Scale.nps(), time="at",
     )  # fmt: skip
     found = journeys.with_responses(answers).fold_rare(keep=2)
@@ -337,9 +339,10 @@ def test_facts_and_answers_go_along_when_touchpoints_are_folded() -> None:
 
 def test_limits_of_folding_are_checked() -> None:
     journeys = read([{"customer": "a", "touchpoint": "b", "time": "2026-01-01"}])
-    for wrong in ({}, {"min_events": 2, "keep": 3}):
-        with pytest.raises(cx.errors.InvalidValueError, match="say what is rare"):
-            journeys.fold_rare(**wrong)
+    with pytest.raises(cx.errors.InvalidValueError, match="say what is rare"):
+        journeys.fold_rare()
+    with pytest.raises(cx.errors.InvalidValueError, match="say what is rare"):
+        journeys.fold_rare(min_events=2, keep=3)
     with pytest.raises(cx.errors.InvalidValueError, match="keep is at least 1, got 0"):
         journeys.fold_rare(keep=0)
     with pytest.raises(cx.errors.InvalidValueError, match="need a name"):
@@ -360,7 +363,8 @@ def test_rule_books(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert RuleBook.read(tmp_path / name) == (evolve(expected, unmatched="keep") if name == "a.json" else expected)
     for text, message in (
-        ("[", "is not JSON"), ("{}", "holds no list of rules"), ("[]", "holds no list of rules"), ("5", "holds no list"),
+        ("[", "is not JSON"), ("{}", "holds no list of rules"), ("[]", "holds no list of rules"),
+        ("5", "holds no list"),
         ('{"rule": []}', "Did you mean 'rules'"), ('[{"glob": "x"}]', "takes one of"), ("[5]", "5 is no rule"),
         ('{"rules": [{"glob": "x", "to": "y"}], "unmatched": "drop"}', "no treatment of unmatched names 'drop'"),
     ):  # fmt: skip
