@@ -10,11 +10,36 @@ from cxmodel.analysis.credits import (
 )
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
+from cxmodel.metrics.effort import (
+    ChannelSwitches,
+    DepartmentHandOffs,
+    EffortContacts,
+    EffortMinutes,
+    EffortRepeats,
+    EffortSteps,
+    EffortTouchpoints,
+)
+from cxmodel.metrics.experience import (
+    ExperienceEnd,
+    ExperienceIntegral,
+    ExperienceMean,
+    ExperiencePeak,
+    ExperienceTrough,
+    ExtremePeak,
+    MemoryDecay,
+    PeakEnd,
+)
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
 
 __all__ = [
-    "Ces1", "Ces2", "Ces2Top", "ConversionRate", "Credits", "Csat", "Duration", "FirstCredit", "Funnel", "Graph",
-    "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "Nps", "Paths", "ShapleyCredit", "Transitions",
+    "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc", "ConversionRate", "Credits", "Csat", "DepartmentHandOffs",
+    "Duration", "EffortContacts", "EffortMinutes", "EffortRepeats", "EffortSteps", "EffortTouchpoints",
+    "ExperienceEnd", "ExperienceIntegral", "ExperienceMean", "ExperiencePeak", "ExperienceTrough", "ExtremePeak",
+    "FirstCredit", "Funnel", "Graph", "HandOffs", "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore",
+    "MemoryDecay", "Mmci", "Nps", "Paths", "PeakEnd", "Secon", "ShapleyCredit", "Surprises", "Transitions",
+    "UnknownShare", "Upc",
 ]  # fmt: skip

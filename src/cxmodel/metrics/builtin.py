@@ -15,7 +15,28 @@ from cxmodel.analysis.credits import (
 )
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
+from cxmodel.metrics.effort import (
+    ChannelSwitches,
+    DepartmentHandOffs,
+    EffortContacts,
+    EffortMinutes,
+    EffortRepeats,
+    EffortSteps,
+    EffortTouchpoints,
+)
+from cxmodel.metrics.experience import (
+    ExperienceEnd,
+    ExperienceIntegral,
+    ExperienceMean,
+    ExperiencePeak,
+    ExperienceTrough,
+    ExtremePeak,
+    MemoryDecay,
+    PeakEnd,
+)
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
 from cxmodel.plugins.hooks import hookimpl
@@ -27,5 +48,8 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
     """All built-in metrics."""
     return [
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
-        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
+        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel, ExperienceEnd,
+        ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay, PeakEnd,
+        Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs, EffortContacts,
+        EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints,
     ]  # fmt: skip
