@@ -1,5 +1,6 @@
 """The built-in metrics: frozen classes whose fields are their options."""
 
+from cxmodel.analysis.bottlenecks import Bottlenecks
 from cxmodel.analysis.credits import (
     Credits,
     FirstCredit,
@@ -11,6 +12,7 @@ from cxmodel.analysis.credits import (
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.surprises import Surprises
+from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
@@ -34,12 +36,15 @@ from cxmodel.metrics.experience import (
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
+from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
-    "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc", "ConversionRate", "Credits", "Csat", "DepartmentHandOffs",
-    "Duration", "EffortContacts", "EffortMinutes", "EffortRepeats", "EffortSteps", "EffortTouchpoints",
-    "ExperienceEnd", "ExperienceIntegral", "ExperienceMean", "ExperiencePeak", "ExperienceTrough", "ExtremePeak",
-    "FirstCredit", "Funnel", "Graph", "HandOffs", "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore",
-    "MemoryDecay", "Mmci", "Nps", "Paths", "PeakEnd", "Secon", "ShapleyCredit", "Surprises", "Transitions",
-    "UnknownShare", "Upc",
+    "Bottlenecks", "BusinessHours", "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc", "ConversionRate", "Credits",
+    "Csat", "DepartmentHandOffs", "Duration", "EffortContacts", "EffortMinutes", "EffortRepeats", "EffortSteps",
+    "EffortTouchpoints", "ExperienceEnd", "ExperienceIntegral", "ExperienceMean", "ExperiencePeak",
+    "ExperienceTrough", "ExtremePeak", "FirstCredit", "Funnel", "Graph", "HandOffs", "LastCredit", "Length",
+    "LinearCredit", "MarkovCredit", "MeanScore", "MemoryDecay", "Mmci", "Nps", "Paths", "PeakEnd", "Secon",
+    "ShapleyCredit", "Surprises", "TimeTo", "Transitions", "UnknownShare", "Upc", "WaitMean", "WaitQuantile",
+    "WaitTotal",
 ]  # fmt: skip

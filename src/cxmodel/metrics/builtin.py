@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cxmodel.analysis.bottlenecks import Bottlenecks
 from cxmodel.analysis.credits import (
     Credits,
     FirstCredit,
@@ -16,6 +17,7 @@ from cxmodel.analysis.credits import (
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.surprises import Surprises
+from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
@@ -39,6 +41,7 @@ from cxmodel.metrics.experience import (
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.plugins.hooks import hookimpl
 from cxmodel.tallies.metrics import Metric
 
@@ -51,5 +54,6 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel, ExperienceEnd,
         ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay, PeakEnd,
         Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs, EffortContacts,
-        EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints,
+        EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints, Bottlenecks, TimeTo, WaitMean, WaitQuantile,
+        WaitTotal,
     ]  # fmt: skip
