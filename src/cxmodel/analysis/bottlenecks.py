@@ -170,7 +170,7 @@ class Bottlenecks(Tally[BottleneckState, BottleneckTable]):
             rows=_rows(
                 cells.vocabulary.touchpoints, codes, ranked[: self.top], total, wait / 1e6,
                 offsets_of(np.bincount(place, minlength=codes.size)),
-                (grouped_sum(place, overlaps.astype(np.float64), codes.size), grouped_sum(place, bridged.astype(np.float64), codes.size)),
+                (_counts(place, overlaps, codes.size), _counts(place, bridged, codes.size)),
             ),
             others=max(codes.size - self.top, 0), others_total_s=float(total[ranked[self.top :]].sum()),
             total_s={kind: float(state.total[i]) / 1e6 for i, kind in enumerate(GAP_KINDS)},
@@ -190,8 +190,12 @@ def initiator_missing(facts: Facts, unknown_as: GapKind) -> str | None:
     )
 
 
+def _counts(place: Ints, marks: Bools, size: int) -> Ints:
+    return np.bincount(place[marks.astype(np.bool_)], minlength=size)
+
+
 def _rows(
-    names: Any, codes: Ints, ranked: Ints, total: Floats, wait: Floats, offsets: Ints, counts: tuple[Floats, Floats]
+    names: Any, codes: Ints, ranked: Ints, total: Floats, wait: Floats, offsets: Ints, counts: tuple[Ints, Ints]
 ) -> tuple[Bottleneck, ...]:
     width, n = max(len(names), 1), np.diff(offsets)
     median, p90 = quantiles(wait, offsets, 0.5), quantiles(wait, offsets, 0.9)

@@ -9,11 +9,13 @@ from cxmodel.analysis.credits import (
     MarkovCredit,
     ShapleyCredit,
 )
+from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
     ChannelSwitches,
@@ -35,16 +37,26 @@ from cxmodel.metrics.experience import (
     PeakEnd,
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.service import (
+    ContactsPerIssue,
+    FirstContactResolution,
+    RecoveryRate,
+    RecoverySwitchShare,
+    RecoveryTime,
+    RepeatContactRate,
+    ScoreAfterRecovery,
+)
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
 from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
-    "Bottlenecks", "BusinessHours", "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc", "ConversionRate", "Credits",
-    "Csat", "DepartmentHandOffs", "Duration", "EffortContacts", "EffortMinutes", "EffortRepeats", "EffortSteps",
-    "EffortTouchpoints", "ExperienceEnd", "ExperienceIntegral", "ExperienceMean", "ExperiencePeak",
-    "ExperienceTrough", "ExtremePeak", "FirstCredit", "Funnel", "Graph", "HandOffs", "LastCredit", "Length",
-    "LinearCredit", "MarkovCredit", "MeanScore", "MemoryDecay", "Mmci", "Nps", "Paths", "PeakEnd", "Secon",
-    "ShapleyCredit", "Surprises", "TimeTo", "Transitions", "UnknownShare", "Upc", "WaitMean", "WaitQuantile",
-    "WaitTotal",
+    "Bottlenecks", "BridgeLag", "BridgeShare", "BusinessHours", "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc",
+    "ContactsPerIssue", "ConversionRate", "Credits", "Csat", "DepartmentHandOffs", "Duration", "EffortContacts",
+    "EffortMinutes", "EffortRepeats", "EffortSteps", "EffortTouchpoints", "ExperienceEnd", "ExperienceIntegral",
+    "ExperienceMean", "ExperiencePeak", "ExperienceTrough", "ExtremePeak", "FirstContactResolution", "FirstCredit",
+    "Funnel", "Graph", "HandOffs", "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "MemoryDecay",
+    "Mmci", "Nps", "OmnichannelShare", "Paths", "PeakEnd", "Recovery", "RecoveryRate", "RecoverySwitchShare",
+    "RecoveryTime", "RepeatContactRate", "ScoreAfterRecovery", "Secon", "ShapleyCredit", "Surprises", "TimeTo",
+    "Transitions", "UnknownShare", "Upc", "WaitMean", "WaitQuantile", "WaitTotal",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
     ChannelSwitches,
@@ -40,6 +41,15 @@ from cxmodel.metrics.experience import (
     PeakEnd,
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.service import (
+    ContactsPerIssue,
+    FirstContactResolution,
+    RecoveryRate,
+    RecoverySwitchShare,
+    RecoveryTime,
+    RepeatContactRate,
+    ScoreAfterRecovery,
+)
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
 from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.plugins.hooks import hookimpl
@@ -55,5 +65,6 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
         ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay, PeakEnd,
         Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs, EffortContacts,
         EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints, Bottlenecks, TimeTo, WaitMean, WaitQuantile,
-        WaitTotal,
+        WaitTotal, BridgeLag, BridgeShare, OmnichannelShare, ContactsPerIssue, FirstContactResolution, RecoveryRate,
+        RecoverySwitchShare, RecoveryTime, RepeatContactRate, ScoreAfterRecovery,
     ]  # fmt: skip

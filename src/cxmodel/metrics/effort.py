@@ -10,9 +10,10 @@ import numpy as np
 from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.data.columns import column_missing, distinct, event_codes, events_with, neighbours
+from cxmodel.data.columns import column_missing, distinct, event_codes, neighbours
 from cxmodel.data.times import microseconds
-from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.errors import InvalidValueError
+from cxmodel.metrics.contacts import contact_events, contacts_missing, names_of
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import grouped_sum
@@ -57,14 +58,6 @@ class EffortSteps(EffortMetric):
         return block.lengths.astype(np.float64)
 
 
-def _names(names: tuple[str, ...] | list[str] | None) -> tuple[str, ...] | None:
-    if isinstance(names, str):
-        raise InvalidValueError(
-            f"touchpoints takes a list of names, got the text {names!r}", hint=f"Write touchpoints=[{names!r}]"
-        )
-    return None if names is None else tuple(names)
-
-
 @frozen(kw_only=True)
 class EffortContacts(EffortMetric):
     """Mean number of contacts of a journey: events in which customer and company speak; 0 or more, lower is better.
@@ -76,23 +69,15 @@ class EffortContacts(EffortMetric):
     name: ClassVar[str] = "effort_contacts"
     unit: ClassVar[str] = "contacts"
 
-    touchpoints: tuple[str, ...] | None = field(default=None, converter=_names)
+    touchpoints: tuple[str, ...] | None = field(default=None, converter=names_of)
 
     def missing(self, facts: Facts) -> str | None:
         """Neither names nor kinds of touchpoints, or a name that never occurs."""
-        if self.touchpoints is None:
-            if "kind" in facts.touchpoint_columns:
-                return None
-            return "no touchpoint says its kind: name the contacts with touchpoints=, or use with_touchpoints(…)"
-        lost = [name for name in self.touchpoints if name not in facts.touchpoints]
-        return unknown("touchpoint", lost[0], facts.touchpoints) if lost else None
+        return contacts_missing(self.touchpoints, facts)
 
     def of(self, block: Block) -> Floats:
         """Events at a contact."""
-        if self.touchpoints is None:
-            hits = events_with(block, "kind", frozenset({"communication"}))
-        else:
-            hits = block.events_at(self.touchpoints)
+        hits = contact_events(block, self.touchpoints)
         return grouped_sum(block.journey, hits.astype(np.float64), block.journeys)
 
 
