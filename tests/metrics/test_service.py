@@ -116,12 +116,15 @@ def test_contacts_must_be_told(build: Build) -> None:
 
 STEP = st.fixed_dictionaries(
     {
-        "who": st.sampled_from("ab"), "journey": st.sampled_from("12"), "what": st.sampled_from(["fail", "fix", "look"]),
-        "at": st.integers(0, 500), "channel": st.sampled_from(["web", "phone", None]),
+        "who": st.sampled_from("ab"), "journey": st.sampled_from("12"),
+        "what": st.sampled_from(["fail", "fix", "look"]), "at": st.integers(0, 500),
+        "channel": st.sampled_from(["web", "phone", None]),
         "score": st.one_of(st.none(), st.integers(1, 5)),
     }
 )  # fmt: skip
-SEEN = [{"who": "z", "what": what, "at": i, "channel": "web", "score": None} for i, what in enumerate(("fix", "fail"))]
+SEEN: list[Row] = [
+    {"who": "z", "what": what, "at": i, "channel": "web", "score": None} for i, what in enumerate(("fix", "fail"))
+]
 
 
 def slow_episodes(rows: list[Row], within: int | None) -> list[tuple[Row, Row | None]]:
@@ -163,7 +166,7 @@ def test_recoveries_equal_plain_loops(build: Build, steps: list[Row], within: in
 
 @given(st.lists(STEP, min_size=1, max_size=25, unique_by=lambda row: row["at"]))
 def test_scores_after_recovery_equal_plain_loops(build: Build, steps: list[Row]) -> None:
-    rows = [*steps, *({**row, "at": 1000 + i} for i, row in enumerate(SEEN))]
+    rows: list[Row] = [*steps, *({**row, "at": 1000 + i} for i, row in enumerate(SEEN))]
     rows.append({"who": "z", "what": "look", "at": 2000, "channel": None, "score": 3})
     recovery = Recovery(failed=["fail"], resolved=["fix"])
     expected: dict[str, list[int]] = {"recovered": [], "not recovered": [], "no failure": []}
@@ -225,10 +228,7 @@ def test_bridges_equal_plain_loops(build: Build, rows: list[Row], blocks: int) -
     if modes:
         assert share.require() == pytest.approx(sum(len(each) == 2 for each in modes) / len(modes))
     for crossing, leaves in (("online to offline", {True}), ("offline to online", {False}), ("either", {True, False})):
-        lags = [
-            [b[1] - a[1] for a, b in pairwise(journey) if a[0] != b[0] and a[0] in leaves]
-            for journey in known
-        ]
+        lags = [[b[1] - a[1] for a, b in pairwise(journey) if a[0] != b[0] and a[0] in leaves] for journey in known]
         could = [lag for lag, journey in zip(lags, known, strict=True) if {mode for mode, _ in journey} & leaves]
         options: dict[str, Any] = {"online": ONLINE, "crossing": crossing}
         bridged, lag = log.measure(BridgeShare(**options), BridgeLag(**options))

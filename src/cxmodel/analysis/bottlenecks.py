@@ -136,7 +136,8 @@ class Bottlenecks(Tally[BottleneckState, BottleneckTable]):
 
     def start(self) -> BottleneckState:
         """Nothing."""
-        return BottleneckState((), np.zeros(3, np.int64), np.zeros(3, np.int64))
+        none, never = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return BottleneckState(((none, none, never, never),), np.zeros(3, np.int64), np.zeros(3, np.int64))
 
     def add(self, state: BottleneckState, block: Block, cells: Cells[Any]) -> BottleneckState:
         """The waits of one block."""
@@ -160,10 +161,13 @@ class Bottlenecks(Tally[BottleneckState, BottleneckTable]):
 
     def finish(self, state: BottleneckState, cells: Cells[Any], level: float) -> Mapping[int, BottleneckTable]:
         """Rank the transitions by total wait."""
-        columns = [np.concatenate([part[i] for part in state.parts] or [np.zeros(0, np.int64)]) for i in range(4)]
-        order = np.lexsort((columns[1], columns[0]))
-        edge, wait, overlaps, bridged = (column[order] for column in columns)
-        codes, place = compress(edge.astype(np.int64))
+        edge = np.concatenate([part[0] for part in state.parts])
+        wait = np.concatenate([part[1] for part in state.parts])
+        order = np.lexsort((wait, edge))
+        overlaps = np.concatenate([part[2] for part in state.parts])[order]
+        bridged = np.concatenate([part[3] for part in state.parts])[order]
+        wait = wait[order]
+        codes, place = compress(edge[order])
         total = grouped_sum(place, wait / 1e6, codes.size)
         ranked = np.lexsort((codes, -total))
         table = BottleneckTable(
@@ -191,7 +195,7 @@ def initiator_missing(facts: Facts, unknown_as: GapKind) -> str | None:
 
 
 def _counts(place: Ints, marks: Bools, size: int) -> Ints:
-    return np.bincount(place[marks.astype(np.bool_)], minlength=size)
+    return np.bincount(place[marks], minlength=size)
 
 
 def _rows(

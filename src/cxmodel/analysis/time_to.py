@@ -269,13 +269,16 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
         shares, without = aalen_johansen(table.at_risk, table.events) if kept.end.size else (table.events, table.times)
         se = cumulative_error(table.at_risk, table.events) if kept.end.size else table.times
         censored = int((kept.cause == 0).sum())
-        flags: list[Flag] = ["censored"] if censored else []
-        flags += ["open_unknown"] if undeclared else []
-        flags += ["small_n"] if 0 < kept.end.size < SMALL else []
+        marks: dict[Flag, bool] = {
+            "censored": censored > 0,
+            "open_unknown": undeclared,
+            "small_n": 0 < kept.end.size < SMALL,
+        }
+        flags: tuple[Flag, ...] = tuple(flag for flag, holds in marks.items() if holds)
         return TimeToGoal(
             goal=self.goal.name, causes=names, n=int(kept.end.size), reached=int((kept.cause == 1).sum()),
             censored=censored, left_out=int((~inside).sum()), times=table.times, shares=shares, without=without, se=se,
-            median=self._median(table.times, shares, se, int(kept.end.size), tuple(flags), cells, level), level=level,
+            median=self._median(table.times, shares, se, int(kept.end.size), flags, cells, level), level=level,
             spells=kept, origin=cells.origin,
         )  # fmt: skip
 

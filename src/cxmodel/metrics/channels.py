@@ -28,8 +28,8 @@ _OFFLINE, _ONLINE = 0, 1
 Modes = tuple[tuple[str, bool | None], ...]
 
 
-def _modes(online: Mapping[str, bool | None]) -> Modes:
-    return tuple(sorted(online.items()))
+def _modes(online: Mapping[str, bool | None] | Modes) -> Modes:
+    return tuple(sorted(dict(online).items()))
 
 
 def modes(block: Block, online: Modes) -> Ints:

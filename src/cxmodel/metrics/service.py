@@ -51,9 +51,11 @@ class EventShare(SumMetric):
         return Closed(low, high, "wilson, design effect")
 
 
-def _resolved(resolved: Mapping[str, str | Iterable[str]] | None) -> tuple[str, frozenset[str]] | None:
-    if resolved is None:
-        return None
+def _resolved(
+    resolved: Mapping[str, str | Iterable[str]] | tuple[str, frozenset[str]] | None,
+) -> tuple[str, frozenset[str]] | None:
+    if resolved is None or isinstance(resolved, tuple):
+        return resolved
     if len(resolved) != 1:
         raise InvalidValueError(
             f"resolved names one column and its texts, got {len(resolved)}",

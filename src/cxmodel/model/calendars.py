@@ -18,7 +18,9 @@ _DAY_MINUTES: Final = 24 * 60
 Spans = tuple[tuple[int, int], ...]
 
 
-def _week(week: Mapping[str, str]) -> tuple[Spans, ...]:
+def _week(week: Mapping[str, str] | tuple[Spans, ...]) -> tuple[Spans, ...]:
+    if isinstance(week, tuple):
+        return week
     for name in week:
         if name not in WEEKDAYS:
             raise InvalidValueError(unknown("weekday", name, WEEKDAYS))
@@ -48,7 +50,7 @@ def _days(days: Iterable[date]) -> tuple[date, ...]:
     return tuple(sorted(set(days)))
 
 
-_OFFICE: Final = dict.fromkeys(WEEKDAYS[:5], "09:00-17:00")
+_OFFICE: Final[tuple[Spans, ...]] = _week(dict.fromkeys(WEEKDAYS[:5], "09:00-17:00"))
 
 
 @frozen(kw_only=True)
@@ -67,5 +69,5 @@ class BusinessHours:
     """
 
     tz: str = "UTC"
-    week: tuple[Spans, ...] = field(factory=lambda: dict(_OFFICE), converter=_week)
+    week: tuple[Spans, ...] = field(default=_OFFICE, converter=_week)
     holidays: tuple[date, ...] = field(default=(), converter=_days)

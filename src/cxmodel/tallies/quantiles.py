@@ -96,7 +96,9 @@ class QuantileMetric(Tally[QuantileState, Estimate]):
         }  # fmt: skip
         if not sum(part[0].size for part in state.parts):
             return {} if cells.by else {0: no_value("there is nothing to measure", **about)}
-        group, customer, value = (np.concatenate([part[i] for part in state.parts]) for i in range(3))
+        group = np.concatenate([part[0] for part in state.parts])
+        customer = np.concatenate([part[1] for part in state.parts])
+        value = np.concatenate([part[2] for part in state.parts])
         order = np.lexsort((value, group))
         codes, place = compress(group[order] + 1)
         ordered, n = value[order], np.bincount(place)
