@@ -223,5 +223,5 @@ def test_surprises_name_the_touchpoint_that_differs() -> None:
     log = scored([[5, 2, 3], [5, 3, 2], [5, 2, 2], [4, 3, 3], [5, 2, 3], [5, 3, 2]] * 3)
     table = log.measure(Surprises())
     assert {row.touchpoint: row.verdict for row in table.rows}["t0"] == "delight"
-    with pytest.raises(cx.errors.NotMeasurableError, match="cannot be grouped"):
-        log.measure(Surprises(), by="touchpoint")
+    of_each = log.measure(Surprises(), by="touchpoint")
+    assert of_each["t0"] == log.where(passes="t0").measure(Surprises())

@@ -16,7 +16,7 @@ from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, offsets_of
 from cxmodel.stats.floats import Floats, ratio
-from cxmodel.tallies.cells import Cells, refuse_groups
+from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 from cxmodel.tallies.quantiles import quantiles
 
@@ -125,6 +125,7 @@ class Bottlenecks(Tally[BottleneckState, BottleneckTable]):
     direction: ClassVar[Direction] = "lower"
     range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     observes: ClassVar[Unit] = "transition"
+    groups: ClassVar[bool] = False
 
     calendar: BusinessHours | None = None
     unknown_as: GapKind = field(default="unknown", validator=validators.in_(GAP_KINDS))
@@ -141,7 +142,6 @@ class Bottlenecks(Tally[BottleneckState, BottleneckTable]):
 
     def add(self, state: BottleneckState, block: Block, cells: Cells[Any]) -> BottleneckState:
         """The waits of one block."""
-        refuse_groups(self.name, cells, "it is a table by transition already")
         found = gaps(block, self.calendar, self.unknown_as)
         width = len(block.vocabulary.touchpoints)
         rows = np.flatnonzero(found.kind == GAP_KINDS.index("wait"))

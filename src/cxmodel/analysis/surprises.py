@@ -15,7 +15,7 @@ from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers
 from cxmodel.stats.comparisons import benjamini_hochberg
 from cxmodel.stats.floats import Floats, floats, ratio, root
 from cxmodel.stats.intervals import z_value
-from cxmodel.tallies.cells import Cells, refuse_groups
+from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
 SpreadRule = Literal["mad", "mean absolute deviation", "none"]
@@ -193,6 +193,7 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
     name: ClassVar[str] = "surprises"
     unit: ClassVar[str] = "points of the scale"
     observes: ClassVar[Unit] = "response"
+    groups: ClassVar[bool] = False
 
     question: str | None = None
     min_n: int = field(default=10, validator=validators.ge(0))
@@ -219,7 +220,6 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
 
     def add(self, state: SurpriseState, block: Block, cells: Cells[Any]) -> SurpriseState:
         """Sum up one block."""
-        refuse_groups(self.name, cells, "it is a table by touchpoint already")
         return self.merge(state, self._seen(block))
 
     def _seen(self, block: Block) -> SurpriseState:

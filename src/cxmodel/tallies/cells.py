@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from attrs import field, frozen
 
 from cxmodel.data.blocks import Vocabulary
-from cxmodel.errors import InvalidValueError, NotMeasurableError
+from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts
 from cxmodel.tallies.groupings import By
@@ -45,15 +45,3 @@ class Cells(Generic[K]):
             raise InvalidValueError(f"level is a share between 0 and 1, got {self.level!r}", hint="Write level=0.95")
         if self.bootstrap < 0:
             raise InvalidValueError(f"bootstrap is a number of replicates, got {self.bootstrap!r}")
-
-
-def refuse_groups(name: str, cells: Cells[Any], because: str) -> None:
-    """Refuse to be grouped.
-
-    Raises:
-        NotMeasurableError: When the cells ask for groups.
-    """
-    if cells.by is not None:
-        raise NotMeasurableError(
-            f"{name} cannot be grouped: {because}", hint="Select first: journeys.where(…).measure(…)"
-        )
