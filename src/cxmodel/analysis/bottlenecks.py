@@ -49,6 +49,12 @@ class Bottleneck:
     overlaps: int
     bridged: int
 
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON; ``value`` is the total wait."""
+        rest = asdict(self)
+        group = {"transition": [rest.pop("source"), rest.pop("target")]}
+        return {"group": group, "quantity": "wait_total", "value": rest.pop("total_s"), "unit": "s", **rest}
+
 
 @frozen(kw_only=True)
 class BottleneckTable:
@@ -78,8 +84,13 @@ class BottleneckTable:
         return self.total_s["unknown"] / total if total else None
 
     def to_records(self) -> list[dict[str, object]]:
-        """One record per transition that is shown."""
-        return [asdict(row) for row in self.rows]
+        """One record per transition that is shown, and one with transition None for all others."""
+        rows = [row.to_dict() for row in self.rows]
+        rest: dict[str, object] = {
+            "group": {"transition": None}, "quantity": "wait_total", "value": self.others_total_s, "unit": "s",
+            "transitions": self.others,
+        }  # fmt: skip
+        return [*rows, rest] if self.others else rows
 
     def __str__(self) -> str:
         share = self.unknown_share

@@ -21,6 +21,7 @@ from cxmodel.tallies.metrics import Tally
 SpreadRule = Literal["mad", "mean absolute deviation", "none"]
 Verdict = Literal["delight", "disappointment", "as expected", "too few answers"]
 
+_POINTS: Final = "points of the scale"
 _MAD: Final = 1.482602218505602  # 1 over the normal quantile of ¾
 _MEAN_DEVIATION: Final = 1.2533141373155003  # √(π/2)
 
@@ -106,8 +107,10 @@ class TouchpointSurprise:
     disappointments: int
 
     def to_dict(self) -> dict[str, object]:
-        """As in JSON."""
-        return asdict(self)
+        """As in JSON; ``value`` is the surprise."""
+        rest = asdict(self)
+        group = {"touchpoint": rest.pop("touchpoint")}
+        return {"group": group, "quantity": "surprise", "value": rest.pop("surprise"), "unit": _POINTS, **rest}
 
 
 @frozen(kw_only=True)
@@ -132,7 +135,7 @@ class SurpriseTable:
     origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_records(self) -> list[dict[str, object]]:
-        """One record per touchpoint."""
+        """One record per touchpoint, the surest first."""
         return [row.to_dict() for row in self.rows]
 
     def __str__(self) -> str:
@@ -191,7 +194,7 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
     """
 
     name: ClassVar[str] = "surprises"
-    unit: ClassVar[str] = "points of the scale"
+    unit: ClassVar[str] = _POINTS
     observes: ClassVar[Unit] = "response"
     groups: ClassVar[bool] = False
 

@@ -101,10 +101,10 @@ class TimeToGoal:
     def to_records(self) -> list[dict[str, object]]:
         """One record per time at which the goal is reached, and one for the median."""
         steps: list[int] = np.flatnonzero(np.diff(self.shares[0], prepend=0.0) > 0).tolist() if self.n else []
-        return [{"quantity": "median", **self.median.to_dict()}] + [
+        return [{"group": {}, "quantity": "median", **self.median.to_dict()}] + [
             {
-                "quantity": "share reached", "time_s": float(self.times[i]), "value": float(self.shares[0, i]),
-                "se": float(self.se[i]) if np.isfinite(self.se[i]) else None, "n": self.n, "unit": "share",
+                "group": {}, "quantity": "share reached", "time_s": float(self.times[i]),
+                "value": float(self.shares[0, i]), "se": float(self.se[i]) if np.isfinite(self.se[i]) else None, "n": self.n, "unit": "share",
             }
             for i in steps
         ]  # fmt: skip

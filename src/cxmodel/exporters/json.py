@@ -7,9 +7,12 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
+from cxmodel.analysis.bottlenecks import BottleneckTable
 from cxmodel.analysis.credits import CreditComparison, CreditTable
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.surprises import SurpriseTable
+from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.breakdowns import Breakdown
@@ -27,6 +30,7 @@ class JsonExporter(Exporter[Any]):
     extensions: ClassVar[tuple[str, ...]] = (".json",)
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison,
+        SurpriseTable, BottleneckTable, TimeToGoal,
     )  # fmt: skip
 
     def write(self, obj: Any, extension: str) -> bytes:
@@ -66,6 +70,9 @@ def measure_document(obj: object, metric: str) -> dict[str, Any]:
         return _document(
             "measure", {"metric": metric, "results": obj.to_records(), "unassigned": None, "overlapping": False}
         )
+    if isinstance(obj, (SurpriseTable, BottleneckTable, TimeToGoal)):
+        body = {"metric": metric, "results": obj.to_records(), "unassigned": None, "overlapping": False}
+        return _document("measure", body)
     return _document("measure", {"metric": metric, "results": [{"group": {}, "quantity": metric, "result": str(obj)}]})
 
 
