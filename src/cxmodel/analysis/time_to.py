@@ -104,7 +104,9 @@ class TimeToGoal:
         return [{"group": {}, "quantity": "median", **self.median.to_dict()}] + [
             {
                 "group": {}, "quantity": "share reached", "time_s": float(self.times[i]),
-                "value": float(self.shares[0, i]), "se": float(self.se[i]) if np.isfinite(self.se[i]) else None, "n": self.n, "unit": "share",
+                "value": float(self.shares[0, i]),
+                "se": float(self.se[i]) if np.isfinite(self.se[i]) else None,
+                "n": self.n, "unit": "share",
             }
             for i in steps
         ]  # fmt: skip
