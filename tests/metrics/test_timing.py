@@ -284,3 +284,18 @@ def test_published_survival_values(build: Build, open_data: Path) -> None:
     shares = competing.measure(TimeTo(goal=GOAL, competing=[OTHER]), by=cx.by.attribute("group"))["x"]
     for time, exact, _ in risks["cif_converted"]:
         assert shares.share_by(timedelta(days=time)).require() == pytest.approx(float(Fraction(exact)))
+
+
+def test_woodruffs_interval_covers_the_median_when_customers_repeat_themselves(build: Build) -> None:
+    generator = np.random.default_rng(11)
+    covered = 0
+    for _ in range(200):
+        typical = generator.exponential(100, 60)
+        rows = []
+        for c, scale in enumerate(typical):
+            times = np.cumsum([0.0, *generator.normal(1000 + scale, 5, 6)])
+            rows += [{"who": f"c{c}", "what": "p", "at": float(at)} for at in times]
+        interval = build(rows).measure(WaitQuantile()).interval
+        assert interval is not None
+        covered += (1000 + 100 * np.log(2)) in interval
+    assert 0.90 <= covered / 200 <= 0.99
