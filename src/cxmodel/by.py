@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
+from cxmodel.analysis.pattern_language import Pattern
+from cxmodel.analysis.patterns import ByPattern
 from cxmodel.model.transitions import Transition
 from cxmodel.tallies.groupings import By, ByBins, ByClock, ByColumn, ByPeriod, ByQuestion, ByTransition
 
@@ -28,6 +30,16 @@ def attribute(name: str) -> By[str]:
 def bins(name: str, edges: Sequence[float]) -> By[str]:
     """By bins [low, high) of a column of numbers."""
     return ByBins(name, edges)
+
+
+def pattern(patterns: Mapping[str, str | Pattern]) -> By[str]:
+    """By the first of these patterns that a journey matches, told by its label; others are unassigned.
+
+    Example:
+        >>> pattern({"rescued": "fail => message", "left alone": "fail"}).names
+        ('pattern',)
+    """
+    return ByPattern(patterns)
 
 
 def year(*, tz: str = "UTC") -> By[date]:

@@ -82,8 +82,10 @@ def _write(path: Path, content: bytes) -> None:
 
 def _extension(path: Path) -> str:
     """The longest ending that an exporter knows, else the last suffix."""
-    known = {ending for class_ in _all() for ending in class_.extensions}
     suffixes = path.suffixes
+    if len(suffixes) < 2:
+        return path.suffix.lower()
+    known = {ending for class_ in _all() for ending in class_.extensions}
     for start in range(len(suffixes)):
         ending = "".join(suffixes[start:]).lower()
         if ending in known:

@@ -101,8 +101,8 @@ class JourneyGraph(_DiGraph):
 
     def _checksum(self) -> int:
         """Changes when a node or an edge is added, removed, renamed, reversed or counted anew."""
-        nodes = sum(crc32(str(node).encode()) * int(data.get("count", 0)) for node, data in self.nodes(data=True))
-        edges = sum(crc32(f"{a}\0{b}".encode()) * int(data.get("count", 0)) for a, b, data in self.edges(data=True))
+        nodes = sum(_crc(str(node)) * int(data.get("count", 0)) for node, data in self.nodes(data=True))
+        edges = sum(_crc(f"{a}\0{b}") * int(data.get("count", 0)) for a, b, data in self.edges(data=True))
         return nodes + edges
 
     def wait(self, source: str, target: str, *, of: Literal["median", "mean"] = "median") -> timedelta:
@@ -158,3 +158,8 @@ class JourneyGraph(_DiGraph):
         if record.get("partial"):
             del graph.graph["whole"]
         return graph
+
+
+def _crc(text: str) -> int:
+    # half of a surrogate pair, as JSON may hold it, has no UTF-8
+    return crc32(text.encode(errors="surrogatepass"))

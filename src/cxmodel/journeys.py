@@ -13,6 +13,8 @@ from attrs import evolve, field, frozen
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.paths import Paths, PathTable
+from cxmodel.analysis.pattern_language import Pattern, as_pattern
+from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
 from cxmodel.data import appending, events, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
@@ -155,11 +157,14 @@ class Journeys(Measurable):
         words += [f"cut after {goal.name}"] if goal is not None else []
         return self._then(lambda block: selecting.split(block, gap=us, goal=goal), saying=" and ".join(words))
 
-    def where(self, *, passes: str | Goal | None = None, **equals: str | Sequence[str]) -> Journeys:
+    def where(
+        self, *, passes: str | Goal | None = None, matches: str | Pattern | None = None, **equals: str | Sequence[str]
+    ) -> Journeys:
         """Whole journeys with at least one event that matches all of these, and whose facts match.
 
         Args:
             passes: A touchpoint or goal that the journey passes.
+            matches: A pattern that the journey matches (``"catalog => cart -> pay"``).
             equals: Column → text, or texts of which one must hold (``channel="email"``, ``state=["SP", "RJ"]``).
         """
         wanted = self._wanted(equals)
@@ -174,6 +179,12 @@ class Journeys(Measurable):
             out = out._then(
                 lambda block: selecting.keep_journeys(block, block.reached(goal) >= 0),
                 saying=f"passes {goal.name}",
+            )
+        if matches is not None:
+            pattern = self._pattern(matches)
+            out = out._then(
+                lambda block: selecting.keep_journeys(block, matching_journeys(block, pattern)),
+                saying=f"matches {pattern}",
             )
         return out
 
@@ -227,9 +238,11 @@ class Journeys(Measurable):
         """All distinct paths; ``paths().top(10)`` shows the most frequent with an explicit remainder."""
         return self.measure(Paths())
 
-    def funnel(self, steps: Sequence[str | Goal], *, within: timedelta | None = None) -> FunnelTable:
-        """Journeys that pass the steps in order, with shares and waits."""
-        return self.measure(Funnel(steps, within=within))
+    def funnel(
+        self, steps: Sequence[str | Goal], *, within: timedelta | None = None, strict: bool = False
+    ) -> FunnelTable:
+        """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
+        return self.measure(Funnel(steps, within=within, strict=strict))
 
     # keeping and growing
 
@@ -260,6 +273,13 @@ class Journeys(Measurable):
             if name not in self.population.vocabulary.touchpoint_codes:
                 raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
         return goal
+
+    def _pattern(self, matches: str | Pattern) -> Pattern:
+        pattern = as_pattern(matches)
+        for name in pattern.touchpoints:
+            if name not in self.population.vocabulary.touchpoint_codes:
+                raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))
+        return pattern
 
     def _wanted(self, equals: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
         facts = self.facts

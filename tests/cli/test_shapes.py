@@ -242,3 +242,16 @@ def test_a_file_of_json_is_what_stdout_would_say(run: Run, home: Path, name: str
     assert (written.exit_code, written.stdout) == (0, "")
     assert f"Wrote new/{name}" in written.stderr
     assert (home / "new" / name).read_text(encoding="utf-8") == run(*arguments, "--format", "json").stdout
+
+
+def test_a_preset_reads_a_format_of_its_own(run: Run, home: Path) -> None:
+    comments = [{"author": "ann", "at": "2026-01-01T10:00:00Z", "role": "customer"}, {"author": "Eve", "role": "agent"}]
+    tickets = [{"id": "7", "requester": "ann", "channel": "email", "comments": comments}]
+    (home / "desk.json").write_text(json.dumps({"tickets": tickets}), encoding="utf-8")
+    done = run("check", home / "desk.json", "--preset", "help_desk", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["kept"], found["customers"]) == (2, 1, 1)
+    unknown = run("check", home / "desk.json", "--preset", "help_dsk")
+    assert unknown.exit_code == 2
+    assert "help_desk" in unknown.stderr

@@ -32,19 +32,27 @@ def log(build: Build) -> cx.Journeys:
 
 def test_bottlenecks_count_what_they_do_not_show(build: Build, tmp_path: Path) -> None:
     table = log(build).measure(cx.metrics.Bottlenecks(unknown_as="wait", top=1))
-    first, rest = written(table, tmp_path)["results"]
+    first, rest = written(table, tmp_path)["results"][0]["result"]["transitions"]
     assert first["group"] == {"transition": [table.rows[0].source, table.rows[0].target]}
     assert (rest["group"], rest["transitions"]) == ({"transition": None}, 2)
     assert first["value"] + rest["value"] == table.total_s["wait"]
     assert "2 more" in str(table)
 
 
+def touchpoints_of(found: Any) -> list[dict[str, Any]]:
+    """All rows by touchpoint, however deep they stand."""
+    if isinstance(found, dict):
+        mine = found.get("touchpoints")
+        return list(mine) if mine else [row for value in found.values() for row in touchpoints_of(value)]
+    return [row for value in found for row in touchpoints_of(value)] if isinstance(found, list) else []
+
+
 def test_surprises_and_times_by_group(build: Build, tmp_path: Path) -> None:
     found = written(log(build).measure(cx.metrics.Surprises(), by="channel"), tmp_path)
-    assert {tuple(row["group"]) for row in found["results"]} == {("channel", "touchpoint")}
     assert {row["group"]["channel"] for row in found["results"]} == {"web", "phone"}
+    assert {each["group"]["touchpoint"] for each in touchpoints_of(found)} == {"a", "b", "c"}
     goal = cx.Goal("c", touchpoints=["c"])
-    times = written(log(build).measure(cx.metrics.TimeTo(goal=goal)), tmp_path)["results"]
+    times = written(log(build).measure(cx.metrics.TimeTo(goal=goal)), tmp_path)["results"][0]["result"]["times"]
     assert times[0]["quantity"] == "median"
     assert [row["value"] for row in times[1:]] == sorted(row["value"] for row in times[1:])
     assert times[-1]["value"] == 1.0

@@ -92,6 +92,13 @@ class BottleneckTable:
         }  # fmt: skip
         return [*rows, rest] if self.others else rows
 
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "total_s": dict(self.total_s), "count": dict(self.count), "unknown_share": self.unknown_share,
+            "business_hours": self.business_hours, "transitions": self.to_records(),
+        }  # fmt: skip
+
     def __str__(self) -> str:
         share = self.unknown_share
         head = f"{self.total_s['wait']:,.0f} s waited" + (f", {share:.1%} of gaps' time unknown" if share else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -69,20 +69,23 @@ class FunnelTable:
         journeys: All journeys, whether they began the funnel or not.
         steps: The steps in order; ``reached`` never grows.
         within_s: Longest time from the first step to any later one, seconds; None for no limit.
+        strict: Whether each step directly follows the one before it.
     """
 
     journeys: int
     steps: tuple[FunnelStep, ...]
     within_s: float | None = None
+    strict: bool = False
     origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         steps = [step.to_dict() for step in self.steps]
-        return {"journeys": self.journeys, "within_s": self.within_s, "steps": steps}
+        strict = {"strict": True} if self.strict else {}
+        return {"journeys": self.journeys, "within_s": self.within_s, **strict, "steps": steps}
 
     def __str__(self) -> str:
-        lines = [f"{self.journeys:,} journeys"]
+        lines = [f"{self.journeys:,} journeys{', steps directly one after another' if self.strict else ''}"]
         for step in self.steps:
             wait = f", median wait {step.median_wait}" if step.median_wait is not None else ""
             share = f", {step.of_previous:.1%} of the step before" if step.of_previous.value is not None else ""
@@ -90,7 +93,8 @@ class FunnelTable:
         return "\n".join(lines)
 
 
-def _steps(steps: Iterable[str | Goal]) -> tuple[Goal, ...]:
+def as_steps(steps: Iterable[str | Goal]) -> tuple[Goal, ...]:
+    """Steps as goals; at least two."""
     if isinstance(steps, str):
         raise InvalidValueError(f"steps takes a list, got the text {steps!r}", hint=f"Write steps=[{steps!r}, …]")
     out = tuple(step if isinstance(step, Goal) else Goal(step, touchpoints=[step]) for step in steps)
@@ -116,19 +120,21 @@ class FunnelState:
 
 @frozen
 class Funnel(Tally[FunnelState, FunnelTable]):
-    """Journeys that pass the steps in order; other touchpoints may lie between.
+    """Journeys that pass the steps in order; other touchpoints may lie between, unless ``strict``.
 
     Attributes:
         steps: Touchpoints or goals.
         within: Longest time from the first step to a later one. A journey counts when any of its passages fits.
+        strict: Each step is the very next touchpoint after the one before it.
     """
 
     name: ClassVar[str] = "funnel"
     unit: ClassVar[str] = "journeys"
     observes: ClassVar[Unit] = "journey"
 
-    steps: tuple[Goal, ...] = field(converter=_steps)
+    steps: tuple[Goal, ...] = field(converter=as_steps)
     within: timedelta | None = field(default=None, kw_only=True)
+    strict: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.within is not None and self.within <= timedelta(0):
@@ -148,7 +154,7 @@ class Funnel(Tally[FunnelState, FunnelTable]):
     def add(self, state: FunnelState, block: Block, cells: Cells[Any]) -> FunnelState:
         """Follow the steps through one block."""
         limit = None if self.within is None else microseconds(self.within)
-        reached, at, step, waits = passages(block, self.steps, limit)
+        reached, at, step, waits = passages(block, self.steps, limit, strict=self.strict)
         numbers = {str(i): mask for i, mask in enumerate(reached)}
         seen = observe("journey", np.arange(block.journeys), **numbers)
         sums = tabulate(block, seen, cells)
@@ -187,17 +193,45 @@ class Funnel(Tally[FunnelState, FunnelTable]):
         )
         return FunnelTable(
             journeys=int(sums.count[0]) if sums.rows else 0, steps=steps, origin=cells.origin,
-            within_s=None if self.within is None else self.within.total_seconds(),
+            within_s=None if self.within is None else self.within.total_seconds(), strict=self.strict,
         )  # fmt: skip
 
 
-def passages(block: Block, steps: tuple[Goal, ...], limit: int | None) -> tuple[list[Bools], Ints, Ints, Ints]:
+def passages(
+    block: Block, steps: tuple[Goal, ...], limit: int | None, *, strict: bool = False
+) -> tuple[list[Bools], Ints, Ints, Ints]:
     """Journeys that pass each step, and the waits of each journey's first arrival at every later step.
-
-    At each event the passage with the latest beginning is carried along: if any passage fits the limit, that one does.
 
     Returns:
         Per step (journeys,) whether it was reached; then per arrival: journey, step, wait in µs.
+    """
+    reached: list[Bools] = []
+    found: list[tuple[Ints, Ints, Ints]] = []
+    for i, (at, (journey, wait)) in enumerate(_arrivals(block, steps, limit, strict)):
+        mask = np.zeros(block.journeys, np.bool_)
+        mask[block.journey[at]] = True
+        reached.append(mask)
+        found.append((journey, np.full(journey.size, i), wait))
+    parts = [np.concatenate([part[k] for part in found]) for k in range(3)]
+    return reached, parts[0], parts[1], parts[2]
+
+
+def last_arrivals(block: Block, steps: tuple[Goal, ...], limit: int | None, *, strict: bool = False) -> list[Ints]:
+    """Per step (journeys,) the row of the last event at which a passage reaches it, or −1."""
+    out = []
+    for at, _ in _arrivals(block, steps, limit, strict):
+        last = np.full(block.journeys, -1)
+        last[block.journey[at]] = at
+        out.append(last)
+    return out
+
+
+def _arrivals(
+    block: Block, steps: tuple[Goal, ...], limit: int | None, strict: bool
+) -> Iterator[tuple[Ints, tuple[Ints, Ints]]]:
+    """Step by step: the events at which a passage reaches it, and journey and wait of first arrivals.
+
+    At each event the passage with the latest beginning is carried along: if any passage fits the limit, that one does.
     """
     at_step = [block.events_at(step.touchpoints) for step in steps]
     rows = np.flatnonzero(np.logical_or.reduce(at_step))
@@ -206,28 +240,30 @@ def passages(block: Block, steps: tuple[Goal, ...], limit: int | None) -> tuple[
     fresh = np.ones(rows.size, np.bool_)
     fresh[1:] = journey[1:] != journey[:-1]
     begin = np.maximum.accumulate(np.where(fresh, index, 0)) if rows.size else index
+    next_to = np.diff(rows, prepend=-2) == 1 if strict else None
     hit = at_step[0][rows]
     started = np.where(hit, index, -1)
-    reached: list[Bools] = []
-    found: list[tuple[Ints, Ints, Ints]] = []
-    for i, events in enumerate(at_step):
-        if i:
-            hit, started, found_here = _next_step(events[rows], hit, started, begin, time, journey, limit)
-            found.append((found_here[0], np.full(found_here[0].size, i), found_here[1]))
-        mask = np.zeros(block.journeys, np.bool_)
-        mask[journey[hit]] = True
-        reached.append(mask)
-    parts = [np.concatenate([part[k] for part in found]) for k in range(3)]
-    return reached, parts[0], parts[1], parts[2]
+    none = np.zeros(0, np.int64)
+    yield rows[hit], (none, none)
+    for events in at_step[1:]:
+        before = _before(hit, next_to)
+        hit, started, first = _next_step(events[rows], before, started, begin, time, journey, limit)
+        yield rows[hit], first
+
+
+def _before(hit: Bools, next_to: Bools | None) -> Ints:
+    """For each event the latest one before it that a passage has reached, −1 for none; or only its neighbour."""
+    index = np.arange(hit.size)
+    if next_to is not None:
+        return np.where(next_to & np.append(False, hit[:-1])[: hit.size], index - 1, -1)
+    latest = np.maximum.accumulate(np.where(hit, index, -1)) if hit.size else index
+    return np.concatenate([[-1], latest[:-1]]) if hit.size else latest
 
 
 def _next_step(
-    here: Bools, hit: Bools, started: Ints, begin: Ints, time: Ints, journey: Ints, limit: int | None
+    here: Bools, before: Ints, started: Ints, begin: Ints, time: Ints, journey: Ints, limit: int | None
 ) -> tuple[Bools, Ints, tuple[Ints, Ints]]:
     """Events at the next step that a passage reaches; where each passage began; journey and wait of first arrivals."""
-    index = np.arange(here.size)
-    latest = np.maximum.accumulate(np.where(hit, index, -1)) if here.size else index
-    before = np.concatenate([[-1], latest[:-1]]) if here.size else latest
     arrives = here & (before >= begin)
     began = started[np.maximum(before, 0)]
     if limit is not None:

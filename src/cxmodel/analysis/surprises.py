@@ -138,6 +138,13 @@ class SurpriseTable:
         """One record per touchpoint, the surest first."""
         return [row.to_dict() for row in self.rows]
 
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "question": self.question, "answers": self.answers, "unassigned": self.unassigned, "alpha": self.alpha,
+            "threshold": self.threshold, "touchpoints": self.to_records(),
+        }  # fmt: skip
+
     def __str__(self) -> str:
         head = f"{self.question}: {self.answers:,} answers about touchpoints, {self.unassigned:,} about whole journeys"
         lines = [

@@ -111,6 +111,13 @@ class TimeToGoal:
             for i in steps
         ]  # fmt: skip
 
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "goal": self.goal, "causes": list(self.causes), "n": self.n, "reached": self.reached,
+            "censored": self.censored, "left_out": self.left_out, "times": self.to_records(),
+        }  # fmt: skip
+
     def __str__(self) -> str:
         return f"{self.goal}: {self.reached:,} of {self.n:,} journeys, {self.censored:,} censored; median {self.median}"
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import field, frozen
 
-from cxmodel.data.blocks import Block, Unit
+from cxmodel.data.blocks import Block, Unit, Vocabulary
 from cxmodel.errors import InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
@@ -82,6 +82,7 @@ class TransitionTable:
         events: Events.
         currency: Currency of the values.
         facts: Name of a fact about touchpoints (stage, channel, …) → its text for each.
+        stages: Stages in the order of the catalogue.
         origin: Which population it is.
     """
 
@@ -103,6 +104,7 @@ class TransitionTable:
     events: int
     currency: str | None
     facts: Mapping[str, tuple[str | None, ...]] = field(repr=False)
+    stages: tuple[str, ...] = field(default=(), repr=False)
     origin: Origin = field(repr=False)
 
     def __len__(self) -> int:
@@ -197,6 +199,8 @@ class TransitionTable:
         }
         if self.currency:
             totals["currency"] = self.currency
+        if self.stages:
+            totals["stages"] = list(self.stages)
         if kept < len(self):
             totals["other"] = {"transitions": len(self) - kept, "count": int(counts[kept:].sum())}
         return totals
@@ -256,13 +260,21 @@ class Transitions(Tally[TransitionState, TransitionTable]):
             source=row[edge // width], target=row[edge % width], transitions=count, bridged=bridged,
             wait_mean_s=totals / np.maximum(count, 1) / 1e6, wait_median_s=grouped_medians(waits, offsets) / 1e6,
             wait_total_s=totals / 1e6, journeys=state.journeys, customers=state.customers, events=int(nodes[0].sum()),
-            currency=cells.facts.currency, origin=cells.origin,
+            currency=cells.facts.currency, origin=cells.origin, stages=_stages(vocabulary, there),
             facts={
                 name: tuple(labels.names[code] if code else None for code in integers(codes[there]))
                 for name, (codes, labels) in vocabulary.touchpoint_columns.items()
             },
         )  # fmt: skip
         return {0: table}
+
+
+def _stages(vocabulary: Vocabulary, there: Ints) -> tuple[str, ...]:
+    """Stages of these touchpoints, in the order of the catalogue."""
+    if "stage" not in vocabulary.touchpoint_columns:
+        return ()
+    codes, labels = vocabulary.touchpoint_columns["stage"]
+    return tuple(labels.names[code] for code in integers(np.unique(codes[there])) if code)
 
 
 def _count(block: Block) -> TransitionState:

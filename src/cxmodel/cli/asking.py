@@ -54,7 +54,7 @@ def graph(
     With --out picture.svg it is drawn; .json, .graphml and others keep it for other programs.
     """
     from cxmodel.cli.reading import read_journeys
-    from cxmodel.exporters.json import document
+    from cxmodel.exporters.documents import document
 
     result = read_journeys(files, events).graph(max_edges=max_edges)
     made = document(result)
@@ -70,7 +70,7 @@ def graph(
 def paths(files: Sequence[str], events: EventOptions, top: int, format_: Format | None, out: Path | None) -> None:
     """The sequences of touchpoints that journeys take: the most frequent ones, and the rest as one line."""
     from cxmodel.cli.reading import read_journeys
-    from cxmodel.exporters.json import document
+    from cxmodel.exporters.documents import document
 
     result = read_journeys(files, events).paths().top(top)
     deliver(result, paths_text(result), document(result), format_=format_, out=out)
@@ -101,7 +101,7 @@ def funnel(
     A step is a touchpoint or the name of a --goal; a goal that no step names is the last step.
     """
     from cxmodel.cli.reading import goal_of, read_journeys
-    from cxmodel.exporters.json import document
+    from cxmodel.exporters.documents import document
 
     if len(steps) + len(set(goals) - set(steps)) < 2:
         raise click.UsageError(f"a funnel needs two steps or more; repeat --step (there is only {steps[0]!r}).")

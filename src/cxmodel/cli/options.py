@@ -111,6 +111,7 @@ class EventOptions:
     until: str | None
     attribute: tuple[str, ...]
     attributes_from: tuple[str, ...]
+    preset: str | None
     tz: str | None
     gap: timedelta | None
     merge_repeats: bool
@@ -165,6 +166,7 @@ event_options = _stacked(
             "--attributes-from", multiple=True, metavar="FILE:ID[:COL,COL]",
             help="Facts about journeys from another table, joined on its column ID; repeatable.",
         ),
+        click.option("--preset", metavar="NAME", help="Reader of a format of its own (see cxmodel plugins)."),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
         click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),
         click.option("--merge-repeats", is_flag=True, help="Make consecutive events at one touchpoint one event."),

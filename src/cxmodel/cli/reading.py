@@ -74,14 +74,15 @@ def read_journeys(
     """
     from cxmodel.journeys import read_events
 
-    columns = shared_columns(files)
-    roles = _roles(options, columns, files)
-    wanted = dict.fromkeys((*options.attribute, *(name for name in by if name in columns)))
-    journeys = read_events(
-        list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],
-        journey=roles.get("journey"), channel=roles.get("channel"), value=options.value, until=options.until,
-        attributes=tuple(wanted), tz=options.tz,
-    )  # fmt: skip
+    if options.preset is not None:
+        columns, roles = list(options.attribute), {"journey": "journey"}
+        wanted = dict.fromkeys(options.attribute)
+        journeys = read_events(list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz)
+    else:
+        columns = shared_columns(files)
+        roles = _roles(options, columns, files)
+        wanted = dict.fromkeys((*options.attribute, *(name for name in by if name in columns)))
+        journeys = _tables(files, roles, options, tuple(wanted))
     if not quiet:
         tell(journeys.reading)
     for text in options.attributes_from:
@@ -90,6 +91,16 @@ def read_journeys(
     if options.gap is not None:
         journeys = journeys.split(gap=options.gap)
     return journeys.merge_repeats() if options.merge_repeats else journeys
+
+
+def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, wanted: tuple[str, ...]) -> Journeys:
+    from cxmodel.journeys import read_events
+
+    return read_events(
+        list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],
+        journey=roles.get("journey"), channel=roles.get("channel"), value=options.value, until=options.until,
+        attributes=wanted, tz=options.tz,
+    )  # fmt: skip
 
 
 def _check_there(by: Sequence[str], facts: Facts, columns: Sequence[str]) -> None:

@@ -33,14 +33,9 @@ def say(text: str) -> None:
 
 def document_of(result: object, metric: str) -> dict[str, Any]:
     """The JSON document of whatever a metric gave."""
-    from cxmodel.exporters.json import document, measure_document
+    from cxmodel.exporters.documents import document
 
-    made = measure_document(result, metric)
-    rows = made["results"]
-    if len(rows) == 1 and "result" in rows[0] and not rows[0]["group"]:
-        whole = document(result)
-        return whole if whole["schema"] != made["schema"] else made
-    return made
+    return document(result, metric=metric)
 
 
 def as_json(document: object) -> str:

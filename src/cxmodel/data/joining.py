@@ -182,7 +182,7 @@ def with_touchpoints(population: MemoryPopulation, catalogue: Catalogue) -> Memo
     for fact in TOUCHPOINT_FACTS:
         texts = [entries.get(name, {}).get(fact) for name in vocabulary.touchpoints]
         if any(texts):
-            columns[fact] = _coded(texts)
+            columns[fact] = _coded(texts, [facts.get(fact) for facts in entries.values()])
     wider = evolve(vocabulary, touchpoint_columns=columns)
     notes = [
         f"touchpoint catalogue describes {len(entries) - len(unknown):,} of {len(vocabulary.touchpoints):,} touchpoints"
@@ -204,9 +204,10 @@ def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
     return {each.name: {fact: getattr(each, fact) for fact in TOUCHPOINT_FACTS} for each in catalogue}
 
 
-def _coded(texts: Sequence[str | None]) -> tuple[NDArray[Any], Labels]:
-    # stages keep the order in which they are first named, so that pictures can follow it
-    names = list(dict.fromkeys(text for text in texts if text))
+def _coded(texts: Sequence[str | None], listed_: Sequence[str | None]) -> tuple[NDArray[Any], Labels]:
+    # stages keep the order in which the catalogue first names them, so that pictures can follow it
+    there = {text for text in texts if text}
+    names = [text for text in dict.fromkeys(listed_) if text in there]
     code = {name: i + 1 for i, name in enumerate(names)}
     codes = np.array([code.get(text or "", 0) for text in texts], smallest_unsigned(len(names) + 1))
     return codes, Labels(["", *names])

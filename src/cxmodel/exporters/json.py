@@ -3,78 +3,93 @@
 from __future__ import annotations
 
 import json
+import re
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
 from cxmodel.analysis.bottlenecks import BottleneckTable
-from cxmodel.analysis.credits import CreditComparison, CreditTable
+from cxmodel.analysis.credits import CreditComparison
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import PathTable, TopPaths
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
+from cxmodel.errors import DocumentError, SourceNotFoundError
+from cxmodel.exporters.documents import document, result
+from cxmodel.exporters.parsing import parsed
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate
 from cxmodel.plugins.bases import Exporter
 
-SCHEMA: Final = "cxmodel/{kind}/1"
+# "<" would end a script element, the two separators a line of script, and half of a surrogate pair has no UTF-8
+_UNSAFE: Final = re.compile("[<\u2028\u2029\ud800-\udfff]")
 
 
 @frozen(kw_only=True)
 class JsonExporter(Exporter[Any]):
-    """Graphs, estimates, breakdowns, paths, funnels and credits as JSON."""
+    """Graphs, estimates, breakdowns, paths, funnels, transitions and credits as JSON; a dict of them as a bundle.
+
+    The text can stand inside a script element of an HTML page as it is.
+    """
 
     name: ClassVar[str] = "json"
     extensions: ClassVar[tuple[str, ...]] = (".json",)
     takes: ClassVar[tuple[type, ...]] = (
-        JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison,
+        JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
     )  # fmt: skip
 
-    def write(self, obj: Any, extension: str) -> bytes:
+    def write(self, obj: object, extension: str) -> bytes:
         """UTF-8 text, indented by two."""
-        return (json.dumps(document(obj), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+        return dumps(obj).encode()
 
 
-def document(obj: object) -> dict[str, Any]:
-    """The document of a result: plain values, with its schema."""
-    if isinstance(obj, JourneyGraph):
-        return _document("graph", obj.to_dict())
-    if isinstance(obj, (TopPaths, PathTable)):
-        return _document("paths", obj.to_dict())
-    if isinstance(obj, FunnelTable):
-        return _document("funnel", obj.to_dict())
-    if isinstance(obj, TransitionTable):
-        return _document(
-            "transitions", {"transitions": obj.to_records(), "journeys": obj.journeys, "events": obj.events}
-        )
-    return measure_document(obj, "value")
+def dumps(obj: object) -> str:
+    """A result as JSON text.
+
+    Example:
+        >>> from cxmodel.model.estimates import Estimate
+        >>> loads(dumps(Estimate(value=0.25, n=8, unit="share"))).value
+        0.25
+    """
+    text = json.dumps(document(obj), ensure_ascii=False, indent=2, allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def measure_document(obj: object, metric: str) -> dict[str, Any]:
-    """The document of a measurement: one row per group and quantity."""
-    if isinstance(obj, Estimate):
-        row = {"group": {}, "quantity": metric, **obj.to_dict()}
-        return _document("measure", {"metric": metric, "results": [row], "unassigned": None, "overlapping": False})
-    if isinstance(obj, CreditTable):
-        body = {"metric": obj.metric, "goal": obj.goal, "conversions": obj.conversions, "results": obj.to_records()}
-        return _document("measure", {**body, "unassigned": None, "overlapping": False})
-    if isinstance(obj, Breakdown):
-        rows = [row for row in obj.to_records() if any(value is not None for value in row["group"].values())]  # type: ignore[attr-defined]
-        rest = obj.unassigned.to_dict() if isinstance(obj.unassigned, Estimate) else None
-        body = {"metric": obj.metric, "results": rows, "unassigned": rest, "overlapping": obj.overlapping}
-        return _document("measure", body)
-    if isinstance(obj, CreditComparison):
-        return _document(
-            "measure", {"metric": metric, "results": obj.to_records(), "unassigned": None, "overlapping": False}
-        )
-    if isinstance(obj, (SurpriseTable, BottleneckTable, TimeToGoal)):
-        body = {"metric": metric, "results": obj.to_records(), "unassigned": None, "overlapping": False}
-        return _document("measure", body)
-    return _document("measure", {"metric": metric, "results": [{"group": {}, "quantity": metric, "result": str(obj)}]})
+def loads(text: str) -> Any:
+    """The result that `dumps` wrote; ``paths`` come back as `TopPaths`.
+
+    Raises:
+        DocumentError: The text is no JSON, or no document of this version; says where and what to do.
+    """
+    return result(parsed(text))
 
 
-def _document(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    return {"schema": SCHEMA.format(kind=kind), **body}
+def load_result(source: str | PathLike[str]) -> Any:
+    """Read a result that was exported as JSON.
+
+    Args:
+        source: The file, or the JSON text itself.
+
+    Returns:
+        What was exported: a graph, an estimate, a breakdown, paths, a funnel, transitions, credits, or a dict of these.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+        DocumentError: It is not a result, or of a version that is not known.
+    """
+    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{"):
+        return loads(source.lstrip("\ufeff"))
+    path = Path(source)
+    if not path.is_file():
+        raise SourceNotFoundError(f"there is no file {str(source)!r}")
+    try:
+        return loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path.name} is not UTF-8 text (byte {error.start})") from None
+    except DocumentError as error:
+        raise DocumentError(f"{path.name}: {error.args[0]}", hint=error.hint) from None

@@ -9,9 +9,18 @@ from cxmodel.analysis.credits import (
     MarkovCredit,
     ShapleyCredit,
 )
+from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
+from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.episodes import Recovery
+from cxmodel.analysis.followings import EventuallyFollows
+from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.goal_paths import GoalPaths
+from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.loops import Loops
+from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -51,12 +60,73 @@ from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
-    "Bottlenecks", "BridgeLag", "BridgeShare", "BusinessHours", "Ces1", "Ces2", "Ces2Top", "ChannelSwitches", "Coc",
-    "ContactsPerIssue", "ConversionRate", "Credits", "Csat", "DepartmentHandOffs", "Duration", "EffortContacts",
-    "EffortMinutes", "EffortRepeats", "EffortSteps", "EffortTouchpoints", "ExperienceEnd", "ExperienceIntegral",
-    "ExperienceMean", "ExperiencePeak", "ExperienceTrough", "ExtremePeak", "FirstContactResolution", "FirstCredit",
-    "Funnel", "Graph", "HandOffs", "LastCredit", "Length", "LinearCredit", "MarkovCredit", "MeanScore", "MemoryDecay",
-    "Mmci", "Nps", "OmnichannelShare", "Paths", "PeakEnd", "Recovery", "RecoveryRate", "RecoverySwitchShare",
-    "RecoveryTime", "RepeatContactRate", "ScoreAfterRecovery", "Secon", "ShapleyCredit", "Surprises", "TimeTo",
-    "Transitions", "UnknownShare", "Upc", "WaitMean", "WaitQuantile", "WaitTotal",
-]  # fmt: skip
+    "Bottlenecks",
+    "BridgeLag",
+    "BridgeShare",
+    "BusinessHours",
+    "Ces1",
+    "Ces2",
+    "Ces2Top",
+    "ChannelSwitches",
+    "Coc",
+    "ContactsPerIssue",
+    "ConversionRate",
+    "Credits",
+    "Csat",
+    "DepartmentHandOffs",
+    "Duration",
+    "DurationDistribution",
+    "EffortContacts",
+    "EffortMinutes",
+    "EffortRepeats",
+    "EffortSteps",
+    "EffortTouchpoints",
+    "Ends",
+    "EventuallyFollows",
+    "ExperienceEnd",
+    "ExperienceIntegral",
+    "ExperienceMean",
+    "ExperiencePeak",
+    "ExperienceTrough",
+    "ExtremePeak",
+    "FirstContactResolution",
+    "FirstCredit",
+    "Funnel",
+    "FunnelDetail",
+    "GoalPaths",
+    "Grams",
+    "Graph",
+    "HandOffs",
+    "LastCredit",
+    "Length",
+    "LengthDistribution",
+    "LinearCredit",
+    "Loops",
+    "MarkovCredit",
+    "MeanScore",
+    "MemoryDecay",
+    "Mmci",
+    "Nps",
+    "OmnichannelShare",
+    "PathChain",
+    "Paths",
+    "PatternMatches",
+    "PatternShare",
+    "PeakEnd",
+    "Recovery",
+    "RecoveryRate",
+    "RecoverySwitchShare",
+    "RecoveryTime",
+    "RepeatContactRate",
+    "ScoreAfterRecovery",
+    "Secon",
+    "ShapleyCredit",
+    "Surprises",
+    "TimeTo",
+    "Transitions",
+    "UnknownShare",
+    "Upc",
+    "WaitMean",
+    "WaitQuantile",
+    "WaitTotal",
+]

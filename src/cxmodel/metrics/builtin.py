@@ -14,8 +14,17 @@ from cxmodel.analysis.credits import (
     MarkovCredit,
     ShapleyCredit,
 )
+from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
+from cxmodel.analysis.ends import Ends
+from cxmodel.analysis.followings import EventuallyFollows
+from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
+from cxmodel.analysis.goal_paths import GoalPaths
+from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.loops import Loops
+from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
+from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -61,10 +70,12 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
     """All built-in metrics."""
     return [
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
-        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel, ExperienceEnd,
-        ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay, PeakEnd,
-        Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs, EffortContacts,
-        EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints, Bottlenecks, TimeTo, WaitMean, WaitQuantile,
-        WaitTotal, BridgeLag, BridgeShare, OmnichannelShare, ContactsPerIssue, FirstContactResolution, RecoveryRate,
-        RecoverySwitchShare, RecoveryTime, RepeatContactRate, ScoreAfterRecovery,
+        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
+        PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
+        PathChain, GoalPaths, FunnelDetail,
+        ExperienceEnd, ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay,
+        PeakEnd, Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs,
+        EffortContacts, EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints, Bottlenecks, TimeTo, WaitMean,
+        WaitQuantile, WaitTotal, BridgeLag, BridgeShare, OmnichannelShare, ContactsPerIssue, FirstContactResolution,
+        RecoveryRate, RecoverySwitchShare, RecoveryTime, RepeatContactRate, ScoreAfterRecovery,
     ]  # fmt: skip

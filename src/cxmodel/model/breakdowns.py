@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -13,6 +13,7 @@ from cxmodel.model.estimates import Estimate
 
 K = TypeVar("K")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @frozen(kw_only=True, eq=False)
@@ -37,6 +38,14 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
             return self.groups[key]
         except KeyError:
             raise UnknownNameError(unknown(self.by[0], str(key), [str(k) for k in self.groups])) from None
+
+    @overload
+    def get(self, key: K, /) -> R | None: ...
+    @overload
+    def get(self, key: K, /, default: R | T) -> R | T: ...
+    def get(self, key: K, /, default: R | T | None = None) -> R | T | None:
+        """The group's result, or the default where there is no such group."""
+        return self.groups.get(key, default)
 
     def __contains__(self, key: object) -> bool:
         return key in self.groups
