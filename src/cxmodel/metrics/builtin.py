@@ -5,77 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cxmodel.analysis.bottlenecks import Bottlenecks
-from cxmodel.analysis.credits import (
-    Credits,
-    FirstCredit,
-    LastCredit,
-    LinearCredit,
-    MarkovCredit,
-    ShapleyCredit,
-)
-from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
-from cxmodel.analysis.ends import Ends
-from cxmodel.analysis.followings import EventuallyFollows
-from cxmodel.analysis.funnel_details import FunnelDetail
-from cxmodel.analysis.funnels import Funnel
-from cxmodel.analysis.goal_paths import GoalPaths
-from cxmodel.analysis.grams import Grams
-from cxmodel.analysis.loops import Loops
-from cxmodel.analysis.path_chains import PathChain
-from cxmodel.analysis.paths import Paths
-from cxmodel.analysis.patterns import PatternMatches, PatternShare
-from cxmodel.analysis.surprises import Surprises
-from cxmodel.analysis.time_to import TimeTo
-from cxmodel.analysis.transitions import Graph, Transitions
-from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
-from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
-from cxmodel.metrics.effort import (
-    ChannelSwitches,
-    DepartmentHandOffs,
-    EffortContacts,
-    EffortMinutes,
-    EffortRepeats,
-    EffortSteps,
-    EffortTouchpoints,
-)
-from cxmodel.metrics.experience import (
-    ExperienceEnd,
-    ExperienceIntegral,
-    ExperienceMean,
-    ExperiencePeak,
-    ExperienceTrough,
-    ExtremePeak,
-    MemoryDecay,
-    PeakEnd,
-)
-from cxmodel.metrics.journey import ConversionRate, Duration, Length
-from cxmodel.metrics.service import (
-    ContactsPerIssue,
-    FirstContactResolution,
-    RecoveryRate,
-    RecoverySwitchShare,
-    RecoveryTime,
-    RepeatContactRate,
-    ScoreAfterRecovery,
-)
-from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
-from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
+from cxmodel import metrics
 from cxmodel.plugins.hooks import hookimpl
 from cxmodel.tallies.metrics import Metric
 
 
 @hookimpl
 def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
-    """All built-in metrics."""
-    return [
-        Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
-        LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
-        PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
-        PathChain, GoalPaths, FunnelDetail,
-        ExperienceEnd, ExperienceIntegral, ExperienceMean, ExperiencePeak, ExperienceTrough, ExtremePeak, MemoryDecay,
-        PeakEnd, Surprises, Coc, HandOffs, Mmci, Secon, UnknownShare, Upc, ChannelSwitches, DepartmentHandOffs,
-        EffortContacts, EffortMinutes, EffortRepeats, EffortSteps, EffortTouchpoints, Bottlenecks, TimeTo, WaitMean,
-        WaitQuantile, WaitTotal, BridgeLag, BridgeShare, OmnichannelShare, ContactsPerIssue, FirstContactResolution,
-        RecoveryRate, RecoverySwitchShare, RecoveryTime, RepeatContactRate, ScoreAfterRecovery,
-    ]  # fmt: skip
+    """Every metric that `cxmodel.metrics` names."""
+    named = [getattr(metrics, name) for name in metrics.__all__]
+    return [each for each in named if isinstance(each, type) and issubclass(each, Metric)]
