@@ -26,7 +26,8 @@ few = settings(max_examples=20)
 R = cx.Rule
 NAMES = (
     "/", "/product/1", "/product/2?colour=red", "/product/2#top", "/help/returns", "/help/returns?x=1", "/help/",
-    "/a.png", "/A.PNG", "/product", "shop", "other", "?only", "#", "a\nb", "/help/é", "[x]", "a.b", "a+b", "/help/a_b/c",
+    "/a.png", "/A.PNG", "/product", "shop", "other", "?only", "#", "a\nb", "/help/é", "[x]", "a.b", "a+b",
+    "/help/a_b/c",
 )  # fmt: skip
 PATTERNS = (
     r"^/help/(?P<topic>\w+)",

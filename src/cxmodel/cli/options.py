@@ -123,6 +123,7 @@ class EventOptions:
     preset: str | None
     rules: RuleBook
     tz: str | None
+    matches: str | None
     gap: timedelta | None
     merge_repeats: bool
 
@@ -182,6 +183,7 @@ event_options = _stacked(
             help="How raw names and addresses become touchpoints: a list of rules, as JSON or TOML.",
         ),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
+        click.option("--matches", metavar="PATTERN", help="Only journeys on this path: 'cart => pay'."),
         click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),
         click.option("--merge-repeats", is_flag=True, help="Make consecutive events at one touchpoint one event."),
     ],
