@@ -15,6 +15,7 @@ from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.impact import Impact
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
@@ -40,6 +41,7 @@ __all__ = [
     "GoalPaths",
     "Grams",
     "Graph",
+    "Impact",
     "LastCredit",
     "Length",
     "LengthDistribution",

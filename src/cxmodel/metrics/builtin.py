@@ -20,6 +20,7 @@ from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.impact import Impact
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
@@ -38,5 +39,5 @@ def cxmodel_metrics() -> Sequence[type[Metric[Any]]]:
         Nps, Csat, Ces1, Ces2, Ces2Top, MeanScore, ConversionRate, Length, Duration, FirstCredit, LastCredit,
         LinearCredit, ShapleyCredit, MarkovCredit, Credits, Graph, Transitions, Paths, Funnel,
         PatternShare, PatternMatches, EventuallyFollows, Ends, Loops, Grams, LengthDistribution, DurationDistribution,
-        PathChain, GoalPaths, FunnelDetail,
+        PathChain, GoalPaths, FunnelDetail, Impact,
     ]  # fmt: skip
