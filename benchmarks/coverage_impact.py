@@ -33,7 +33,7 @@ def journeys_of(paths: list[list[str]], persona: np.ndarray) -> cx.Journeys:
 
 
 def walks(effect: Callable[[list[str]], float]) -> Rule:
-    """Step by step: convert, stop or pass one more touchpoint, which may come back; without one, others come instead."""
+    """Step by step: convert, stop or pass one more touchpoint, even again; without one, the others come instead."""
 
     def draw(rng: np.random.Generator, size: int, without: int | None) -> tuple[list[list[str]], np.ndarray]:
         persona = rng.choice(3, size, p=[0.3, 0.4, 0.3])
@@ -79,7 +79,9 @@ def lengths(rng: np.random.Generator, size: int, without: int | None) -> tuple[l
     length = rng.integers(0, 8, size)
     paths = [[NAMES[k] for k in rng.choice(4, each)] for each in length]
     won = rng.random(size) < 0.1 + 0.08 * length
-    return [[*path, "Checkout"] if yes else path for path, yes in zip(paths, won, strict=True)], np.zeros(size, np.int64)
+    return [[*path, "Checkout"] if yes else path for path, yes in zip(paths, won, strict=True)], np.zeros(
+        size, np.int64
+    )
 
 
 def truth_of(rule: Rule, size: int = 60_000) -> dict[str, float]:

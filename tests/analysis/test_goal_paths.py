@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
+from cxmodel.analysis import goal_paths, path_chains
 from cxmodel.errors import NotMeasurableError
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.sums import no_sums
@@ -115,6 +116,15 @@ def test_many_layers_are_counted_exactly_and_cycles_up_to_the_cap() -> None:
     exact = read(cyclic).measure(cx.metrics.GoalPaths(GOAL))
     again = read(cyclic).measure(cx.metrics.GoalPaths(GOAL, cap=exact.structural))
     assert (again.structural, again.capped) == (exact.structural, False)
+
+
+def test_graphs_and_chains_too_large_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goal_paths, "MOST_STEPS", 2)
+    monkeypatch.setattr(path_chains, "MOST_STATES", 1)
+    with pytest.raises(NotMeasurableError, match=r"6 different steps[\s\S]*events_where"):
+        read(["abg", "bag"]).measure(cx.metrics.GoalPaths(GOAL))
+    with pytest.raises(NotMeasurableError, match=r"a chain of 2 touchpoints[\s\S]*events_where"):
+        read(["abg", "bag"]).measure(cx.metrics.PathChain(goal=GOAL))
 
 
 def test_groups_are_refused_with_the_way_out() -> None:

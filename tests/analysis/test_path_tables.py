@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
+from cxmodel.analysis import followings
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError
 from cxmodel.stats.intervals import wilson
 
@@ -173,6 +174,18 @@ def test_usual_bins_leave_nothing_out() -> None:
         "2 journeys, in events: least 1, 5 % 1.1, 25 % 1.5, median 2, 75 % 2.5, 90 % 2.8, 95 % 2.9, most 3",
         "  1 to below 2: 1 (50.0%)", "  2 to below 3: 0 (0.0%)", "  3 to below 4: 1 (50.0%)",
     ]  # fmt: skip
+
+
+def test_pairs_are_the_same_however_few_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.Generator(np.random.PCG64(1))
+    journeys = read([[[(str(what), 1) for what in generator.choice(NAMES, 5)]] * (1 + who % 2) for who in range(50)])
+    whole = journeys.measure(cx.metrics.EventuallyFollows()).to_dict()
+    monkeypatch.setattr(followings, "PAIRS_AT_ONCE", 40)
+    assert journeys.measure(cx.metrics.EventuallyFollows()).to_dict() == whole
+    monkeypatch.setattr(followings, "MOST_PAIRS", 8)
+    with pytest.raises(NotMeasurableError, match=r"different touchpoints, too many for all pairs[\s\S]*source="):
+        journeys.measure(cx.metrics.EventuallyFollows())
+    assert len(journeys.measure(cx.metrics.EventuallyFollows(target="a"))) > 0
 
 
 def test_what_cannot_be_asked_is_said_in_words() -> None:

@@ -46,3 +46,15 @@ def test_the_order_of_rows_is_no_difference_where_customers_are_named() -> None:
     ]
     a, b = (each.measure(metrics.Nps()) for each in surveys)
     assert a.origin == b.origin
+
+
+def test_a_difference_across_logs_says_that_shared_customers_are_not_known() -> None:
+    one = cx.read_responses(
+        [{"who": f"c{i}", "s": i % 11} for i in range(60)], customer="who", score="s", scale=cx.Scale.nps()
+    )
+    other = cx.read_responses(
+        [{"who": f"c{i}", "s": i % 7} for i in range(60)], customer="who", score="s", scale=cx.Scale.nps()
+    )
+    a, b = (each.measure(cx.metrics.Nps()) for each in (one, other))
+    assert "dependence_unknown" in a.minus(b, across=True).flags
+    assert "dependence_unknown" not in a.minus(a).flags

@@ -100,12 +100,12 @@ class Contrasts:
     @property
     def journeys(self) -> Floats:
         """(r,) all journeys."""
-        return self._n[self._whole].sum(axis=0)
+        return np.asarray(self._n[self._whole].sum(axis=0))
 
     @property
     def outcomes(self) -> Floats:
         """(r,) sum of all outcomes."""
-        return self._y[self._whole].sum(axis=0)
+        return np.asarray(self._y[self._whole].sum(axis=0))
 
     @property
     def touchpoints(self) -> Ints:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
+from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.readings import Facts
@@ -17,7 +18,8 @@ from cxmodel.stats.arrays import Ints, compress, ranges
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
-PAIRS_AT_ONCE: Final = 4_000_000
+PAIRS_AT_ONCE: Final = 2_000_000
+MOST_PAIRS: Final = 25_000_000
 
 
 @frozen(kw_only=True, eq=False)
@@ -119,9 +121,11 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
         return no_counts()
 
     def add(self, state: KeyedCounts, block: Block, cells: Cells[Any]) -> KeyedCounts:
-        """Pairs of one block."""
-        journey, key = self._pairs(block)
-        return merge_counts(state, count_keys(block, journey, key, np.ones(key.size, np.int64), cells))
+        """Pairs of one block, some customers after others, so that memory does not follow the number of pairs."""
+        for piece in self._pieces(block):
+            journey, key = self._pairs(piece)
+            state = merge_counts(state, count_keys(piece, journey, key, np.ones(key.size, np.int64), cells))
+        return state
 
     def merge(self, a: KeyedCounts, b: KeyedCounts) -> KeyedCounts:
         """Add the counts."""
@@ -135,6 +139,21 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
             for group, shares in shares_by_group(state, cells, level).items()
         }
 
+    def _pieces(self, block: Block) -> list[Block]:
+        """Customers with about as many pairs as are held at once."""
+        width = len(block.vocabulary.touchpoints)
+        visit, _ = compress(block.journey * width + block.touchpoint)
+        different = np.bincount(visit // width, minlength=block.journeys)
+        pairs = different**2 if self.source is None and self.target is None else different
+        if pairs.max(initial=0) > MOST_PAIRS:
+            raise NotMeasurableError(
+                f"{self.name}: a journey passes {int(different.max()):,} different touchpoints, too many for all pairs",
+                hint="Ask for one side: EventuallyFollows(source=…) or EventuallyFollows(target=…)",
+            )
+        of_customers = np.bincount(block.customer_of_journey, pairs, block.customers)
+        piece = (np.cumsum(of_customers) // PAIRS_AT_ONCE)[block.customer_of_journey]
+        return [keep_journeys(block, piece == each) for each in np.unique(piece)]
+
     def _pairs(self, block: Block) -> tuple[Ints, Ints]:
         """Journey and pair: its first time at the source lies before its last at the target."""
         width = len(block.vocabulary.touchpoints)
@@ -146,30 +165,12 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
         sources, targets = (_chosen(block, name, code) for name in (self.source, self.target))
         count = np.bincount(journey[targets], minlength=block.journeys)
         start = np.cumsum(count) - count
-        size = count[journey[sources]]
-        self._check(size)
-        found = []
-        for rows in _chunks(sources, size):
-            lengths = count[journey[rows]]
-            left, right = np.repeat(rows, lengths), targets[ranges(start[journey[rows]], lengths)]
-            later = first[left] < last[right]
-            left, right = left[later], right[later]
-            found.append((journey[left], code[left] * width + code[right]))
-        return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
-
-    def _check(self, size: Ints) -> None:
-        if size.max(initial=0) ** 2 > 25 * PAIRS_AT_ONCE and self.source is None:
-            raise NotMeasurableError(
-                f"a journey passes {int(size.max()):,} different touchpoints: too many pairs",
-                hint="Ask for one side: EventuallyFollows(source=…) or EventuallyFollows(target=…)",
-            )
+        lengths = count[journey[sources]]
+        left, right = np.repeat(sources, lengths), targets[ranges(start[journey[sources]], lengths)]
+        later = first[left] < last[right]
+        left, right = left[later], right[later]
+        return journey[left], code[left] * width + code[right]
 
 
 def _chosen(block: Block, name: str | None, code: Ints) -> Ints:
     return np.arange(code.size) if name is None else np.flatnonzero(np.isin(code, block.codes_of([name])))
-
-
-def _chunks(rows: Ints, size: Ints) -> list[Ints]:
-    """Rows in pieces of about as many pairs."""
-    piece = np.cumsum(size) // PAIRS_AT_ONCE
-    return np.split(rows, np.flatnonzero(np.diff(piece)) + 1)

@@ -14,7 +14,7 @@ from cxmodel.analysis.paths import Variants, distinct_paths
 from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, refuse_groups, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
@@ -29,6 +29,7 @@ else:
 
 START: Final = -1
 GOAL: Final = -2
+MOST_STEPS: Final = 200_000
 Role = Literal["all", "some", "none"]
 
 
@@ -269,6 +270,11 @@ def _structure(edges: Ints, width: int, cap: int) -> tuple[int, dict[int, int], 
     """Paths from start to goal: their number, by touchpoint, whether capped, whether acyclic, and the graph of them."""
     source, last = edges // width, edges % width
     there = last > 0
+    if np.count_nonzero(there) > MOST_STEPS:
+        raise NotMeasurableError(
+            f"{np.count_nonzero(there):,} different steps make too large a graph to count its paths",
+            hint=f"Keep the touchpoints that matter: journeys.events_where(…), at most {MOST_STEPS:,} different steps",
+        )
     targets = np.where(last == width - 1, GOAL, last - 1)[there]
     graph = _Graph()
     graph.add_edges_from(zip(integers(source[there] - 1), integers(targets), strict=True))

@@ -108,7 +108,9 @@ class Impact(SumTally[ImpactTable]):
 
     def observe(self, block: Block) -> Observations:
         """One observation per journey and step, and per touchpoint that it passes."""
-        runs = _until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else _until_answer(block, self.outcome)
+        runs = (
+            _until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else _until_answer(block, self.outcome)
+        )
         layout = self._layout(block.vocabulary)
         row, key = keyed(block, runs, layout)
         if self.holdout is not None:
@@ -189,7 +191,9 @@ class _Rows:
         n, whole = round(float(real.compared[0])), round(float(self.contrasts.journeys[0]))
         journeys, goal = self.contrasts.journeys, isinstance(self.metric.outcome, Goal)
         reason, flags = self._unidentifiable(real, goal), self._flags(real, placebo)
-        risk = self.estimate(ratio(real.outcome, real.expected), n, "ratio", reason if goal else _SCORES, flags, log=True)
+        risk = self.estimate(
+            ratio(real.outcome, real.expected), n, "ratio", reason if goal else _SCORES, flags, log=True
+        )
         e_value, limit = e_values(risk)
         return ImpactEstimate(
             touchpoint=self.cells.vocabulary.touchpoints[code],
@@ -287,7 +291,9 @@ def _until_goal(block: Block, goal: Goal) -> Runs:
         counts &= (reached >= 0) | ~block.still_open
     rows = np.flatnonzero(counts)
     won = reached[rows] >= 0
-    return Runs(rows, np.where(won, reached[rows] - block.journey_offsets[rows], block.lengths[rows]), won.astype(float))
+    return Runs(
+        rows, np.where(won, reached[rows] - block.journey_offsets[rows], block.lengths[rows]), won.astype(float)
+    )
 
 
 def _until_answer(block: Block, metric: SumMetric) -> Runs:
@@ -305,7 +311,9 @@ def _until_answer(block: Block, metric: SumMetric) -> Runs:
     np.minimum.at(cut, journey, block.answers.time[at])
     before = grouped_sum(block.journey, (block.time < cut[block.journey]).astype(np.float64), block.journeys)
     rows = np.flatnonzero(total > 0)
-    return Runs(rows, before[rows].astype(np.int64), (grouped_sum(journey, weight * value, block.journeys)[rows] / total[rows]))
+    return Runs(
+        rows, before[rows].astype(np.int64), (grouped_sum(journey, weight * value, block.journeys)[rows] / total[rows])
+    )
 
 
 def _held(block: Block, name: str) -> Ints:

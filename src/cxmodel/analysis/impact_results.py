@@ -143,7 +143,7 @@ class ImpactTable(Breakdown[str, ImpactEstimate]):
             return NotImplemented
         return Breakdown.__eq__(self, other) is True and _facts(self) == _facts(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def to_records(self) -> list[dict[str, object]]:
         """The randomised hold-out first, then one record per touchpoint and quantity."""

@@ -5,6 +5,7 @@ Everything about a journey that is looked at here lies before its outcome, so no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Final, Literal
@@ -15,7 +16,8 @@ from attrs import field, frozen
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.times import DAY
 from cxmodel.errors import NotMeasurableError
-from cxmodel.stats.arrays import Ints, compress, ranges, segment_of, offsets_of
+from cxmodel.stats.arrays import Ints, compress, offsets_of, ranges, segment_of
+from cxmodel.stats.floats import Floats
 
 Instead = Literal["nothing", "another"]
 
@@ -39,7 +41,7 @@ class Runs:
 
     journey: Ints
     length: Ints
-    outcome: np.ndarray[tuple[int], np.dtype[np.float64]]
+    outcome: Floats
 
 
 @frozen(eq=False, slots=False)
@@ -76,7 +78,7 @@ class Layout:
     @cached_property
     def later_cells(self) -> int:
         """Number of histories within one combination of attributes."""
-        return (self.entries + 1) * (len(_TIMES) + 1) * 2 ** len(self.seen)
+        return (self.entries + 1) * (len(_TIMES) + 1) << len(self.seen)
 
     @cached_property
     def entries(self) -> int:
@@ -87,7 +89,7 @@ class Layout:
     @cached_property
     def cells(self) -> int:
         """Number of covariate cells."""
-        return int(np.prod([*self.sizes, self.later_cells], dtype=object))
+        return math.prod(self.sizes, start=self.later_cells)
 
     def check(self) -> None:
         """Refuse covariates that do not fit one 64-bit number."""
@@ -138,8 +140,7 @@ def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints]:
     layout.check()
     steps = np.searchsorted(layout.edges, runs.length, "right" if layout.instead == "nothing" else "left")
     row = segment_of(offsets_of(steps))
-    step = ranges(np.zeros(row_count := runs.length.size, np.int64), steps) if runs.length.size else row
-    assert row_count == runs.length.size
+    step = ranges(np.zeros_like(steps), steps)
     length = np.searchsorted(layout.lengths, runs.length, "right") - 1
     attributes, first = _attributes(block, runs, layout), _first_passings(block, runs)
     cell = _cells(block, runs, layout, row, step, attributes, first)

@@ -113,6 +113,7 @@ class EventOptions:
     attributes_from: tuple[str, ...]
     preset: str | None
     tz: str | None
+    matches: str | None
     gap: timedelta | None
     merge_repeats: bool
 
@@ -168,6 +169,7 @@ event_options = _stacked(
         ),
         click.option("--preset", metavar="NAME", help="Reader of a format of its own (see cxmodel plugins)."),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
+        click.option("--matches", metavar="PATTERN", help="Only journeys on this path: 'cart => pay'."),
         click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),
         click.option("--merge-repeats", is_flag=True, help="Make consecutive events at one touchpoint one event."),
     ],

@@ -90,7 +90,9 @@ def read_journeys(
     _check_there(by, journeys.facts, columns)
     if options.gap is not None:
         journeys = journeys.split(gap=options.gap)
-    return journeys.merge_repeats() if options.merge_repeats else journeys
+    if options.merge_repeats:
+        journeys = journeys.merge_repeats()
+    return journeys if options.matches is None else journeys.where(matches=options.matches)
 
 
 def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, wanted: tuple[str, ...]) -> Journeys:

@@ -65,6 +65,10 @@ class Origin:
 class Dependence(Protocol):
     """What an estimate of this run remembers of its customers, so that two of them can be compared."""
 
+    def same_run(self, other: Dependence) -> bool:
+        """Whether both know the same customers, so that it can be told which they share."""
+        ...
+
     def difference(self, other: Dependence, level: float) -> tuple[float, float] | None:
         """Interval of self − other from shared customers; None where the two share none."""
 
@@ -157,7 +161,7 @@ class Estimate:
         if self.interval is None or other.interval is None:
             return None, ()
         level = self.interval.level
-        if self.dependence is not None and other.dependence is not None:
+        if self.dependence is not None and other.dependence is not None and self.dependence.same_run(other.dependence):
             paired = self.dependence.difference(other.dependence, level)
             if paired is not None:
                 return Interval(paired[0], paired[1], level, "paired customer buckets"), ()

@@ -154,6 +154,10 @@ class BucketSums:
     value: Value
     run: tuple[object, ...]
 
+    def same_run(self, other: Dependence) -> bool:
+        """Whether the other was made in the same run."""
+        return isinstance(other, BucketSums) and self.run == other.run
+
     def difference(self, other: Dependence, level: float) -> tuple[float, float] | None:
         """Interval of self − other: jackknife over shared buckets; None where no bucket is shared."""
         if not isinstance(other, BucketSums) or self.run != other.run:

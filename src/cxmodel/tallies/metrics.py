@@ -273,8 +273,14 @@ class _Lazy:
     def sums(self) -> BucketSums:
         """The bucket sums."""
         totals = dense_buckets(self.state, np.array([self.row]))[:, 0, :].reshape(len(self.state.names), BUCKETS)
-        run = (self.cells.origin.source, self.cells.seed)
-        return BucketSums(self.state.names, totals, self.value, run)
+        return BucketSums(self.state.names, totals, self.value, self._run())
+
+    def same_run(self, other: object) -> bool:
+        """Whether the other comes from the same log and seed."""
+        return isinstance(other, _Lazy) and self._run() == other._run()
+
+    def _run(self) -> tuple[object, ...]:
+        return (self.cells.origin.source, self.cells.seed)
 
     def difference(self, other: object, level: float) -> tuple[float, float] | None:
         """Interval of self − other from shared buckets."""
