@@ -33,24 +33,22 @@ def journeys_of(paths: list[list[str]], persona: np.ndarray) -> cx.Journeys:
 
 
 def walks(effect: Callable[[list[str]], float]) -> Rule:
-    """Step by step: convert, stop or pass one more touchpoint, even again; without one, the others come instead."""
+    """Step by step: convert, stop or pass one more touchpoint, even again; without one, its steps pass in silence."""
 
     def draw(rng: np.random.Generator, size: int, without: int | None) -> tuple[list[list[str]], np.ndarray]:
         persona = rng.choice(3, size, p=[0.3, 0.4, 0.3])
-        shares = SHARES.copy()
-        if without is not None:
-            shares[:, without] = 0
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = SHARES / SHARES.sum(axis=1, keepdims=True)
         paths = []
         for code in persona:
             path: list[str] = []
-            while len(path) < 12:
+            for _ in range(12):
                 if rng.random() < 1 / (1 + np.exp(2.6 - 0.6 * (code - 1) - effect(path))):
                     path.append("Checkout")
                     break
                 if rng.random() < 0.25:
                     break
-                path.append(NAMES[rng.choice(4, p=shares[code])])
+                touchpoint = int(rng.choice(4, p=shares[code]))
+                path += [] if touchpoint == without else [NAMES[touchpoint]]
             paths.append(path)
         return paths, persona
 
