@@ -178,14 +178,15 @@ def test_without_the_confounder_the_declared_control_fails() -> None:
 def test_effects_on_a_score() -> None:
     study = cx.datasets.known_truth(5000, seed=0)
     answers = cx.read_responses(
-        study.responses.to_dicts(), customer="customer", journey="journey", question="question", score="score",
-        time="time", scales={"satisfaction": cx.Scale.own(0, 10, satisfied=8)},
+        study.responses.to_dicts(), customer="customer", journey="journey", question="satisfaction", score="score",
+        time="time", scale=cx.Scale.own(0, 10, satisfied=8),
     )  # fmt: skip
     journeys = planted().with_responses(answers)
     table = journeys.measure(Impact(outcome=cx.metrics.MeanScore(question="satisfaction"), adjust_for=["persona"]))
     for name in ("Ad", "Chat", "Complaint", "Gift"):
-        assert table[name].effect.interval is not None
-        assert study.truth["score_effect"][name] in table[name].effect.interval
+        interval = table[name].effect.interval
+        assert interval is not None
+        assert study.truth["score_effect"][name] in interval
         assert table[name].relative.value is None
         assert table[name].e_value is None
     assert table.journeys == journeys.facts.responses

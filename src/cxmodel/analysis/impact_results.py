@@ -44,7 +44,6 @@ class ImpactEstimate:
         e_value: How strongly an unmeasured confounder must raise both, as risk ratios, to explain the effect away.
         e_value_limit: The same for the end of the interval that is nearest to no effect; 1 where that includes none.
         positivity: By covariate cell, how many of the exposed could be compared.
-        flags: What to mind, sorted.
     """
 
     touchpoint: str
