@@ -10,9 +10,9 @@ from attrs import frozen
 
 from cxmodel.analysis.credits import chain_steps
 from cxmodel.data.blocks import Block
-from cxmodel.model.goals import Goal
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.stats.arrays import Bools, Ints, compress
+from cxmodel.model.goals import Goal
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum
 from cxmodel.stats.chains import Chain, absorption_probabilities
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -103,8 +103,8 @@ class HeldOut:
 def checks(chain: Chain, states: Ints, held_out: HeldOut, width: int) -> tuple[ChainCheck, ...]:
     """Hold a chain against journeys that it has not seen.
 
-    A gap is allowed up to 5 points, or up to what chance gives in one of a hundred checks where that is more. The share of
-    conversions as a whole is no check: a chain of any order reproduces it.
+    A gap is allowed up to 5 points, or up to what chance gives in one of a hundred checks where that is more. The
+    share of conversions as a whole is no check: a chain of any order reproduces it.
 
     Args:
         chain: Fitted to other customers.
@@ -132,7 +132,9 @@ def _conversion(what: str, seen: Counted, states: Ints, chance: Floats) -> Chain
     n = lost + won
     enough = np.flatnonzero(n >= FEWEST)
     if not enough.size:
-        return ChainCheck(what=f"{what}: none has {FEWEST} journeys, which", gap=0.0, allowed=TOLERANCE, n=0, passed=True)
+        return ChainCheck(
+            what=f"{what}: none has {FEWEST} journeys, which", gap=0.0, allowed=TOLERANCE, n=0, passed=True
+        )
     share = won[enough] / n[enough]
     gap = np.abs(share - chance[enough])
     # the chain comes from as many customers, so that its own error counts as well
@@ -164,38 +166,45 @@ def _lengths(chain: Chain, seen: Counted) -> ChainCheck:
 
 def _memory(chain: Chain, states: Ints, seen: Counted, width: int) -> Iterator[ChainCheck]:
     """Whether what comes next depends on the touchpoint before the last: runs of three, and the test of the order."""
+    pairs, pair = compress(seen.keys // width)
+    total = grouped_sum(pair, seen.counts, pairs.size)[pair]
+    share = _foretold(chain, states, seen.keys, width)
+    n = float(seen.counts.sum())
+    # what was foretold of runs that did not come is the rest of each pair
+    missed = float(seen.counts.sum() - (total * share).sum())
+    gap = (float(np.abs(seen.counts - total * share).sum()) + max(missed, 0.0)) / 2 / n
+    # mean absolute difference of two counts that chance alone makes, half of it twice
+    noise = float(np.sqrt(total * share * (1 - share)).sum()) / n / np.sqrt(np.pi)
+    allowed = max(1.5 * float(noise), TOLERANCE)
+    yield ChainCheck(what="runs of three touchpoints", gap=gap, allowed=allowed, n=int(n), passed=gap <= allowed)
+    yield _order(seen, total, width)
+
+
+def _foretold(chain: Chain, states: Ints, keys: Ints, width: int) -> Floats:
+    """Probability of the last step of each run; 0 after a touchpoint that the chain does not know."""
+    here, last = keys // width % width - 1, keys % width
+    row, target = (np.minimum(np.searchsorted(states, code), states.size - 1) for code in (here, last - 1))
+    inner = np.where(states[target] == last - 1, chain.transitions[row, target], 0.0)
+    share = np.where(last == 0, chain.lost[row], np.where(last == width - 1, chain.goal[row], inner))
+    return np.where(states[row] == here, share, 0.0)
+
+
+def _order(seen: Counted, total: Floats, width: int) -> ChainCheck:
+    """Likelihood-ratio test of order 1 against 2, in bits a step beyond what the free numbers save by chance."""
     from scipy.special import chdtrc
 
-    context, last = seen.keys // width, seen.keys % width
-    pairs, pair = compress(context)
-    total = np.bincount(pair, seen.counts, pairs.size)
-    row = np.searchsorted(states, pairs % width - 1)[pair]
-    known = np.append(states, -1)[row] == pairs[pair] % width - 1
-    row = np.where(known, row, 0)
-    target = np.searchsorted(states, last - 1)
-    inner = np.append(states, -1)[target] == last - 1
-    share = np.where(inner, chain.transitions[row, np.minimum(target, states.size - 1)], chain.lost[row])
-    share = np.where(known, np.where(last == width - 1, chain.goal[row], share), 0.0)
     n = float(seen.counts.sum())
-    foretold = total[pair] * share
-    # what was foretold of runs that did not come is the rest of each pair
-    missed = float(total.sum() - foretold.sum())
-    gap = (float(np.abs(seen.counts - foretold).sum()) + max(missed, 0.0)) / 2 / n
-    noise = float(np.sqrt(np.maximum(foretold * (1 - share), 0.0)).sum()) / n * np.sqrt(2 / np.pi) / 2 * np.sqrt(2)
-    allowed = max(noise * 1.5, TOLERANCE)
-    yield ChainCheck(what="runs of three touchpoints", gap=gap, allowed=allowed, n=int(n), passed=gap <= allowed)
-    short, place = compress(context % width * width + last)
+    short, place = compress(seen.keys % width**2)
     here, at = compress(short // width)
-    runs = np.bincount(place, seen.counts, short.size)
-    first_order = runs / np.bincount(at, runs, here.size)[at]
-    statistic = 2 * float(seen.counts @ np.log(seen.counts / total[pair] / first_order[place]))
-    follow = np.bincount(at, minlength=here.size)[np.searchsorted(here, pairs % width)]
-    many = np.bincount(np.searchsorted(here, pairs % width), minlength=here.size)
-    degrees = int(((many - 1) * (np.bincount(at, minlength=here.size) - 1)).sum()) if follow.size else 0
-    p = float(chdtrc(max(degrees, 1), statistic)) if degrees else 1.0
-    # bits that a memory of one more touchpoint saves a step, beyond what that many free numbers save by chance
-    saved = max(statistic - degrees, 0.0) / (2 * np.log(2) * n)
-    yield ChainCheck(
+    runs = grouped_sum(place, seen.counts, short.size)
+    share = runs / grouped_sum(at, runs, here.size)[at]
+    statistic = 2 * float(seen.counts @ np.log(seen.counts / total / share[place]))
+    pairs, _ = compress(seen.keys // width)
+    before = np.bincount(np.searchsorted(here, pairs % width), minlength=here.size)
+    degrees = int(((before - 1) * (np.bincount(at, minlength=here.size) - 1)).sum())
+    saved = float(max(statistic - degrees, 0.0) / (2 * np.log(2) * n))
+    chance = float(chdtrc(degrees, statistic)) if degrees else 1.0
+    return ChainCheck(
         what="order of the chain, bits saved by a longer memory", gap=saved, allowed=TOLERANCE, n=int(n),
-        passed=saved <= TOLERANCE or p > ERROR,
+        passed=saved <= TOLERANCE or chance > ERROR,
     )  # fmt: skip

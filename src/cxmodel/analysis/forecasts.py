@@ -255,9 +255,7 @@ def _check(outlook: Outlook, scores: _Scores, bootstrap: int, seed: int) -> Fore
     means, steps = values.sum(axis=1) / n.sum(), round(float(n.sum()))
 
     def estimate(row: int, unit: str, direction: Any) -> Estimate:
-        interval = Interval(
-            float(low[row]), float(high[row]), outlook.level, f"bootstrap of customers ({bootstrap:,})"
-        )
+        interval = Interval(float(low[row]), float(high[row]), outlook.level, f"bootstrap of customers ({bootstrap:,})")
         return Estimate(
             value=float(means[row]), n=steps, unit=unit, direction=direction,
             interval=interval if n.size > 1 else None, flags=("small_n",) if steps < SMALL else (),
@@ -289,7 +287,7 @@ def _slope(scores: _Scores, level: float) -> Estimate:
     x = np.stack([np.ones(n), np.log(chance / (1 - chance))])
     if n < SMALL or not 0 < scores.came.sum() < n or np.ptp(x[1]) < 1e-9:
         return no_value("too few forecasts, or all of them alike", n=n, unit="slope")
-    beta = np.array([0.0, 1.0])
+    beta, bread = np.array([0.0, 1.0]), np.zeros((2, 2))
     for _ in range(50):
         p = 1 / (1 + np.exp(-beta @ x))
         bread = np.linalg.pinv((x * (p * (1 - p))) @ x.T)

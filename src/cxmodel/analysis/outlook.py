@@ -24,7 +24,7 @@ from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, compress, integers, ranges
+from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers, ranges
 from cxmodel.stats.backoff import Backoff
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -129,7 +129,7 @@ class Outlooks(Tally[Seen, "Outlook"]):
             base=_base(names, goal), strengths=(0.0,) * (self.order + 1),
             novelty=1.0 if self.smoothing else 0.0,
         )  # fmt: skip
-        visits = np.bincount(state.waits.keys // (2 * _BINS), _left(state.waits), len(names))
+        visits = grouped_sum(state.waits.keys // (2 * _BINS), _left(state.waits), len(names))
         stages = cells.vocabulary.touchpoint_columns.get("stage")
         outlook = Outlook(
             goal=goal, touchpoints=names, model=model.fitted() if self.smoothing else model, journeys=state.journeys,
@@ -495,5 +495,7 @@ def _numbers(values: Sequence[float | None]) -> Floats:
 
 def _names(history: Sequence[Visit]) -> tuple[str, ...]:
     if isinstance(history, str):
-        raise InvalidValueError(f"a history is a list of touchpoints, got the text {history!r}", hint=f"Write [{history!r}]")
+        raise InvalidValueError(
+            f"a history is a list of touchpoints, got the text {history!r}", hint=f"Write [{history!r}]"
+        )
     return tuple(each if isinstance(each, str) else each[0] for each in history)

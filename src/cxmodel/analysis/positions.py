@@ -212,7 +212,8 @@ def latest(block: Block) -> Ints:
     filled = np.flatnonzero(block.lengths > 0)
     order = np.lexsort((block.time[block.last], block.customer_of_journey[filled]))
     owner = block.customer_of_journey[filled][order]
-    return filled[order][np.append(owner[1:] != owner[:-1], np.ones(min(owner.size, 1), np.bool_))]
+    final = np.append(owner[1:] != owner[:-1], np.ones(min(owner.size, 1), np.bool_))
+    return np.asarray(filled[order][final], np.int64)
 
 
 def _places(outlook: Outlook, block: Block) -> tuple[list[str], Ints, Ints, Ints]:
@@ -242,7 +243,7 @@ def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[st
         owners = block.customer[block.customer_of_journey[journeys]]
         for journey in integers(journeys[owners == keys[0]]):
             rows = slice(int(block.journey_offsets[journey]), int(block.journey_offsets[journey + 1]))
-            events = zip(block.touchpoint[rows].tolist(), block.time[rows].tolist(), strict=True)
+            events = zip(integers(block.touchpoint[rows]), integers(block.time[rows]), strict=True)
             return [(names[code], moment(time)) for code, time in events]
     raise _unknown_customer(population, customer)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from attrs import evolve, field, frozen
 
-from cxmodel.stats.arrays import Bools, Ints
+from cxmodel.stats.arrays import Bools, Ints, grouped_sum
 from cxmodel.stats.floats import Floats
 
 _GRID: Final = tuple(2.0**power for power in range(14))
@@ -40,9 +40,9 @@ class _Level:
 
 def _level(codes: Ints, counts: Floats, width: int, order: int) -> _Level:
     keys, place = np.unique(codes % width ** (order + 1), return_inverse=True)
-    total = np.bincount(place, counts, keys.size)
+    total = grouped_sum(place, counts, keys.size)
     contexts, starts, row = np.unique(keys // width, return_index=True, return_inverse=True)
-    return _Level(keys, total, contexts, np.append(starts, keys.size), np.bincount(row, total, contexts.size))
+    return _Level(keys, total, contexts, np.append(starts, keys.size), grouped_sum(row, total, contexts.size))
 
 
 def _at(keys: Ints, values: Floats, wanted: Ints) -> Floats:
@@ -61,7 +61,7 @@ def _rows(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
 class Backoff:
     """Probabilities of the next step, interpolated from order 0 to `order`.
 
-    Formula: `p_k(j|c) = (n_cj + α_k·p_{k−1}(j|c′))/(n_c + α_k)` with c′ the context without its oldest digit and
+    Formula: `p_k(j|c) = (n_cj + α_k·p_{k−1}(j|d))/(n_c + α_k)` with d, the context c without its oldest digit and
     p_{−1} = `base` (MacKay & Peto 1995, doi:10.1017/S1351324900000218). At order 1, `novelty·base` is added to the
     counts, so that what was never seen anywhere is not thought impossible. They sum to 1 for every context.
 
@@ -232,9 +232,7 @@ class Backoff:
             columns += [self.locate(level.contexts, order - 1) if order else anything, anything]
             values += [strength / mass, self._new(order) / mass]
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-        goal, lost = (
-            np.bincount(source[ends], share[ends], self.size) for ends in (last == self.width - 1, last == 0)
-        )
+        goal, lost = (grouped_sum(source[ends], share[ends], self.size) for ends in (last == self.width - 1, last == 0))
         return csr_array(entries, shape=(self.size, self.size)), (goal, lost)
 
     def _charges(self, chance: Floats, waits: Floats) -> tuple[Floats, Floats]:
@@ -242,8 +240,8 @@ class Backoff:
         source, codes, share = self._moves
         inner = self._targets >= 0
         worth = share[inner] * chance[self._targets[inner]]
-        steps = np.bincount(source[inner], worth, self.size)
-        return steps, np.bincount(source[inner], worth * waits[codes[inner] % self.width], self.size)
+        steps = grouped_sum(source[inner], worth, self.size)
+        return steps, grouped_sum(source[inner], worth * waits[codes[inner] % self.width], self.size)
 
 
 def _identity(size: int) -> Any:
