@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from cxmodel.tallies.cells import Cells
 
 GOAL = cx.Goal("purchase", touchpoints=["pay"])
 START = datetime(2026, 1, 1, tzinfo=UTC)
-PATHS = st.lists(st.lists(st.sampled_from(["ad", "shop", "cart", "pay"]), min_size=1, max_size=7), min_size=1, max_size=25)
+PATHS = st.lists(
+    st.lists(st.sampled_from(["ad", "shop", "cart", "pay"]), min_size=1, max_size=7), min_size=1, max_size=25
+)
 
 
 def log(paths: list[list[str]], minutes: int = 1) -> cx.Journeys:
@@ -71,8 +74,8 @@ def test_without_smoothing_a_long_memory_is_a_count() -> None:
 def solved_slowly(outlook: Outlook, steps: int = 4_000) -> float:
     """Walk the masses from the beginning, context by context: back off, then draw what was seen there."""
     model = outlook.model
-    source, codes, share = model._moves  # noqa: SLF001  # the same numbers, used step by step
-    matrix, _ = model._system()  # noqa: SLF001
+    source, codes, share = model._moves  # the same numbers, used step by step
+    matrix, _ = model._system()
     goal = np.bincount(source, share * (codes % model.width == model.width - 1), model.size)
     mass = np.zeros(model.size)
     mass[model.locate(np.array([0]))] = 1.0
@@ -112,7 +115,7 @@ def halves(block: Block) -> tuple[Block, Block]:
 def test_blocks_merge(paths: list[list[str]]) -> None:
     journeys = log([*paths, ["ad", "pay"], ["cart"]])
     population = journeys.population
-    cells = Cells(vocabulary=population.vocabulary, facts=population.facts, origin=population.origin)
+    cells: Cells[Any] = Cells(vocabulary=population.vocabulary, facts=population.facts, origin=population.origin)
     tally = Outlooks(goal=GOAL)
     (block,) = population.blocks()
     apart = [tally.add(tally.start(), part, cells) for part in halves(block)]
@@ -161,17 +164,21 @@ def test_position_before_now_and_next() -> None:
 
 
 def test_usual_time_counts_those_who_are_still_there() -> None:
-    """Nine leave after 10 minutes, one is there at the end of the data, which is later: known times alone would do."""
+    """Of those who left, 9 of 10 did so within 10 minutes; with one who is there for 94 minutes it is 9 of 11."""
     rows = [
         {"who": f"c{who}", "what": what, "at": START + timedelta(minutes=10 * place)}
         for who in range(9)
         for place, what in enumerate(["ad", "cart"])
     ]
-    rows += [{"who": "late", "what": what, "at": START + timedelta(minutes=at)} for what, at in (("ad", 0), ("pay", 99))]
+    rows += [
+        {"who": "late", "what": what, "at": START + timedelta(minutes=at)} for what, at in (("ad", 0), ("pay", 99))
+    ]
     rows += [{"who": "open", "what": "ad", "at": START + timedelta(minutes=5)}]
     journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at").with_inactivity(timedelta(days=2))
     outlook = fit(journeys)
-    assert outlook.position(["ad"]).usual_s == pytest.approx(600, rel=0.011)
+    assert outlook.position(["ad"]).usual_s == pytest.approx(99 * 60, rel=0.011)
+    declared_lost = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    assert fit(declared_lost).position(["ad"]).usual_s == pytest.approx(600, rel=0.011)
     assert outlook.position(["cart"]).usual_s is None
     assert "nobody has left" in outlook.position(["cart"]).why
 

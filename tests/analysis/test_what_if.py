@@ -32,7 +32,8 @@ def log(paths: list[list[str]]) -> cx.Journeys:
 
 
 def walk(rng: np.random.Generator, steps: Mapping[str, Sequence[tuple[str | None, float]]]) -> list[str]:
-    path, here = [], "start"
+    path: list[str] = []
+    here = "start"
     while here != "pay":
         names, weights = zip(*steps[here], strict=True)
         following = names[rng.choice(len(names), p=weights)]
@@ -92,7 +93,7 @@ def test_a_first_order_study_is_answered_with_intervals() -> None:
     assert change.interval is not None
     assert change.interval.low < change.require() < change.interval.high
     assert change.require() == pytest.approx(truth, rel=0.2)
-    assert [each.touchpoint for each in asked.ranking(3)][0] == "product"
+    assert asked.ranking(3)[0].touchpoint == "product"
     gains = [each.gain for each in asked.ranking(100)]
     assert gains == sorted(gains, reverse=True)
     first = asked.ranking(1)[0]

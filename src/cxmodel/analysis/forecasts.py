@@ -175,6 +175,8 @@ class _Forecasts(Tally[_Scores, _Scores]):
         return keep_journeys(block, begins)
 
     def _scores(self, code: Ints) -> Floats:
+        if not code.size:
+            return np.zeros((3 + len(TOP), 0))
         distinct, place = compress(code)
         model, width = self.outlook.model, self.outlook.model.width
         losses = [-np.log(each.probability(distinct)) for each in (model, *self.baselines)]
