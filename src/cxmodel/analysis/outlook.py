@@ -283,7 +283,7 @@ class Outlook:
     def __str__(self) -> str:
         return (
             f"outlook on {self.goal.name} from {self.n:,} journeys ({self.n_open:,} in progress): "
-            f"{self.model.size:,} contexts of up to {self.model.order} touchpoints, chance from the beginning "
+            f"{self.model.size - 1:,} contexts of up to {self.model.order} touchpoints, chance from the beginning "
             f"{self.chance():.1%}"
         )
 
