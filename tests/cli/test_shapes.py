@@ -255,3 +255,18 @@ def test_a_preset_reads_a_format_of_its_own(run: Run, home: Path) -> None:
     unknown = run("check", home / "desk.json", "--preset", "help_dsk")
     assert unknown.exit_code == 2
     assert "help_desk" in unknown.stderr
+
+
+def test_tables_of_their_own_are_told_in_words(run: Run, home: Path) -> None:
+    rows = ["who,what,at", "ann,ad,2026-01-01", "ann,ad,2026-01-02", "ann,shop,2026-01-03", "bob,shop,2026-01-01"]
+    (home / "log.csv").write_text("\n".join(rows), encoding="utf-8")
+    roles = ("--customer", "who", "--touchpoint", "what", "--time", "at")
+    told = run("measure", "loops", home / "log.csv", *roles)
+    assert told.exit_code == 0, told.stderr
+    assert "ad" in told.stdout
+    assert "{" not in told.stdout
+    matched = run("check", home / "log.csv", *roles, "--matches", "ad -> shop", "--format", "json")
+    assert json.loads(matched.stdout)["journeys"] == 1
+    wrong = run("check", home / "log.csv", *roles, "--matches", "ad -> -> shop")
+    assert wrong.exit_code == 2
+    assert "Traceback" not in wrong.stderr

@@ -184,19 +184,19 @@ def test_any_breakdown_is_drawn(obj: cx.Breakdown[object, cx.Estimate]) -> None:
 @given(comparisons)
 @few
 def test_any_credit_is_drawn(obj: CreditComparison) -> None:
-    ET.fromstring(CreditFigure().write(obj, ".svg").decode())
+    assert ET.fromstring(CreditFigure().write(obj, ".svg").decode()).tag.endswith("svg")
 
 
 @given(funnels)
 @few
 def test_any_funnel_is_drawn(obj: FunnelTable) -> None:
-    ET.fromstring(FunnelFigure().write(obj, ".svg").decode())
+    assert ET.fromstring(FunnelFigure().write(obj, ".svg").decode()).tag.endswith("svg")
 
 
 @given(top_paths)
 @few
 def test_any_paths_are_drawn(obj: TopPaths) -> None:
-    ET.fromstring(PathsFigure().write(obj, ".svg").decode())
+    assert ET.fromstring(PathsFigure().write(obj, ".svg").decode()).tag.endswith("svg")
 
 
 def hostile() -> cx.Breakdown[str, cx.Estimate]:

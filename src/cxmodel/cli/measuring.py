@@ -89,8 +89,10 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         raise NotMeasurableError(str(error), hint="On the command line: --question NAME, or --by question") from None
     document = document_of(result, metric)
     rows = document.get("results")
-    text = measured(document) if rows is not None else in_words(result, document)
-    return Found(result=result, text=text, document=document, has_value=rows is None or _has_value(rows))
+    tabular = rows is not None and all("value" in row for row in rows)
+    text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
+    has_value = rows is None or not tabular or _has_value(rows)
+    return Found(result=result, text=text, document=document, has_value=has_value)
 
 
 def _options_of(metric: str) -> list[str]:

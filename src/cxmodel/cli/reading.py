@@ -77,7 +77,10 @@ def read_journeys(
     if options.preset is not None:
         columns, roles = list(options.attribute), {"journey": "journey"}
         wanted = dict.fromkeys(options.attribute)
-        journeys = read_events(list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz)
+        journeys = read_events(
+            list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz,
+            rules=options.rules.rules, unmatched=options.rules.unmatched,
+        )  # fmt: skip
     else:
         columns = shared_columns(files)
         roles = _roles(options, columns, files)
@@ -90,7 +93,9 @@ def read_journeys(
     _check_there(by, journeys.facts, columns)
     if options.gap is not None:
         journeys = journeys.split(gap=options.gap)
-    return journeys.merge_repeats() if options.merge_repeats else journeys
+    if options.merge_repeats:
+        journeys = journeys.merge_repeats()
+    return journeys if options.matches is None else journeys.where(matches=options.matches)
 
 
 def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, wanted: tuple[str, ...]) -> Journeys:
@@ -99,7 +104,7 @@ def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, 
     return read_events(
         list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],
         journey=roles.get("journey"), channel=roles.get("channel"), value=options.value, until=options.until,
-        attributes=wanted, tz=options.tz,
+        attributes=wanted, rules=options.rules.rules, unmatched=options.rules.unmatched, tz=options.tz,
     )  # fmt: skip
 
 

@@ -247,10 +247,8 @@ def _object(connection: DuckDBPyConnection, source: ArrowStream, wanted: list[st
     view = f"object {connection.execute('SELECT count(*) FROM duckdb_views()').fetchall()[0][0]}"
     one_shot = not hasattr(source, "columns") and not hasattr(source, "column_names")
     if isinstance(source, duckdb.DuckDBPyRelation):
-        import nanoarrow
-
-        # another engine's relation: only its Arrow stream may cross over, and it can be read once
-        source, one_shot = nanoarrow.ArrayStream(source), True
+        # another engine's relation: only its Arrow stream may cross over, and each stream is read once
+        source, one_shot = _Streams(source), True
     try:
         connection.register(view, source)
     except (duckdb.Error, TypeError) as error:
@@ -258,6 +256,16 @@ def _object(connection: DuckDBPyConnection, source: ArrowStream, wanted: list[st
     if one_shot:
         return _copied_once(connection, view, name, wanted)
     return _scanned(connection, quoted(view), name, wanted)
+
+
+class _Streams:
+    """A relation as nothing but a source of Arrow streams; DuckDB 1.5 asks for two, one of them for the schema."""
+
+    def __init__(self, relation: ArrowStream) -> None:
+        self._relation = relation
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._relation.__arrow_c_stream__(requested_schema)
 
 
 def _copied_once(connection: DuckDBPyConnection, view: str, name: str, wanted: list[str]) -> Table:

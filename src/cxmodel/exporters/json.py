@@ -10,9 +10,12 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
+from cxmodel.analysis.bottlenecks import BottleneckTable
 from cxmodel.analysis.credits import CreditComparison
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.surprises import SurpriseTable
+from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
@@ -37,6 +40,7 @@ class JsonExporter(Exporter[Any]):
     extensions: ClassVar[tuple[str, ...]] = (".json",)
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
+        SurpriseTable, BottleneckTable, TimeToGoal,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:

@@ -1,5 +1,6 @@
 """The built-in metrics: frozen classes whose fields are their options."""
 
+from cxmodel.analysis.bottlenecks import Bottlenecks
 from cxmodel.analysis.credits import (
     Credits,
     FirstCredit,
@@ -10,36 +11,94 @@ from cxmodel.analysis.credits import (
 )
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
 from cxmodel.analysis.ends import Ends
+from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.followings import EventuallyFollows
 from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.impact import Impact
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.surprises import Surprises
+from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
+from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
+from cxmodel.metrics.effort import (
+    ChannelSwitches,
+    DepartmentHandOffs,
+    EffortContacts,
+    EffortMinutes,
+    EffortRepeats,
+    EffortSteps,
+    EffortTouchpoints,
+)
+from cxmodel.metrics.experience import (
+    ExperienceEnd,
+    ExperienceIntegral,
+    ExperienceMean,
+    ExperiencePeak,
+    ExperienceTrough,
+    ExtremePeak,
+    MemoryDecay,
+    PeakEnd,
+)
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.service import (
+    ContactsPerIssue,
+    FirstContactResolution,
+    RecoveryRate,
+    RecoverySwitchShare,
+    RecoveryTime,
+    RepeatContactRate,
+    ScoreAfterRecovery,
+)
 from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
+from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
+    "Bottlenecks",
+    "BridgeLag",
+    "BridgeShare",
+    "BusinessHours",
     "Ces1",
     "Ces2",
     "Ces2Top",
+    "ChannelSwitches",
+    "Coc",
+    "ContactsPerIssue",
     "ConversionRate",
     "Credits",
     "Csat",
+    "DepartmentHandOffs",
     "Duration",
     "DurationDistribution",
+    "EffortContacts",
+    "EffortMinutes",
+    "EffortRepeats",
+    "EffortSteps",
+    "EffortTouchpoints",
     "Ends",
     "EventuallyFollows",
+    "ExperienceEnd",
+    "ExperienceIntegral",
+    "ExperienceMean",
+    "ExperiencePeak",
+    "ExperienceTrough",
+    "ExtremePeak",
+    "FirstContactResolution",
     "FirstCredit",
     "Funnel",
     "FunnelDetail",
     "GoalPaths",
     "Grams",
     "Graph",
+    "HandOffs",
+    "Impact",
     "LastCredit",
     "Length",
     "LengthDistribution",
@@ -47,11 +106,29 @@ __all__ = [
     "Loops",
     "MarkovCredit",
     "MeanScore",
+    "MemoryDecay",
+    "Mmci",
     "Nps",
+    "OmnichannelShare",
     "PathChain",
     "Paths",
     "PatternMatches",
     "PatternShare",
+    "PeakEnd",
+    "Recovery",
+    "RecoveryRate",
+    "RecoverySwitchShare",
+    "RecoveryTime",
+    "RepeatContactRate",
+    "ScoreAfterRecovery",
+    "Secon",
     "ShapleyCredit",
+    "Surprises",
+    "TimeTo",
     "Transitions",
+    "UnknownShare",
+    "Upc",
+    "WaitMean",
+    "WaitQuantile",
+    "WaitTotal",
 ]

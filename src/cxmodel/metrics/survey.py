@@ -23,15 +23,14 @@ TOO_FEW: Final = 10
 
 
 @frozen(kw_only=True)
-class SurveyMetric(SumMetric):
-    """A metric of answers to one question.
+class QuestionMetric(SumMetric):
+    """A metric that rests on the answers to one question, whatever it counts.
 
     Attributes:
         question: Name of the question; may be left out where only one fits.
-        min_n: Fewer answers than this are suppressed.
+        min_n: Fewer observations than this are suppressed.
     """
 
-    observes: ClassVar[Unit] = "response"
     scale: ClassVar[type[Scale]] = Scale
 
     question: str | None = None
@@ -64,6 +63,13 @@ class SurveyMetric(SumMetric):
             for code, (name, each) in enumerate(questions.items())
             if isinstance(each.scale, self.scale) and self.question in (None, name)
         }
+
+
+@frozen(kw_only=True)
+class SurveyMetric(QuestionMetric):
+    """A metric of answers to one question."""
+
+    observes: ClassVar[Unit] = "response"
 
     def observe(self, block: Block) -> Observations:
         """The answers to the question, with what the metric needs of each."""

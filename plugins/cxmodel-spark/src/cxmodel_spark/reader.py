@@ -111,6 +111,8 @@ def _checked(frame: DataFrame, roles: Roles) -> list[str]:
     """The needed columns, all of them there, with times that are times."""
     from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
 
+    if roles.rules:
+        raise InvalidValueError("rules= rename touchpoints in memory only", hint="Rename them in Spark before reading")
     fields = fields_of(roles)
     types = {field.name: field.dataType for field in frame.schema.fields}
     for each in fields:

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.events import event_rows, fields_of, paired
+from cxmodel.data.events import events_of, fields_of
 from cxmodel.data.grouping import EventRows, group, promote
 from cxmodel.data.populations import Step
 from cxmodel.data.roles import Roles
@@ -108,7 +108,7 @@ class Recipe:
         """Events in the codes of the whole log, what these mean here, and what was met while pairing them."""
         rows = self._rows(table)
         arrays = {role: self._recoded(role, array, rows) for role, array in rows.arrays.items()}
-        events, met = paired(event_rows(arrays, self.labels), arrays, self.labels, self.roles)
+        events, _, met = events_of(arrays, self.labels, self.roles, None)
         own = evolve(self.vocabulary, customers=rows.identifiers["customer"], journeys=rows.identifiers.get("journey"))
         return evolve(events, order=_order(events)), own, met
 
