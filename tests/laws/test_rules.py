@@ -44,12 +44,12 @@ names = st.sampled_from((*NAMES, *(name for name in HOSTILE if name.strip())))
 targets = st.sampled_from(["Help", "Product page", "Home", "other", "shop", "a{b}", "{topic}", "Help: {topic}"])
 
 
-@st.composite
 def roles_of(journeys: cx.Journeys) -> Roles | None:
     assert isinstance(journeys.population, MemoryPopulation)
     return journeys.population.roles
 
 
+@st.composite
 def rules(draw: st.DrawFn) -> cx.Rule:
     kind, query = draw(st.sampled_from(["exact", "glob", "regex", "drop"])), draw(st.booleans())
     to = draw(targets)
