@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attrs import fields, frozen, has
+from attrs import NOTHING, fields, frozen, has
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
+from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.pattern_language import as_pattern
 from cxmodel.errors import DocumentError, InvalidValueError
 from cxmodel.metrics.builtin import cxmodel_metrics
@@ -23,7 +24,8 @@ from cxmodel.testing import logs, surveys
 
 GOAL = cx.Goal("there", touchpoints=["p002"])
 OPTIONS: Mapping[str, Any] = {
-    "goal": GOAL, "steps": ["p000", GOAL], "within": timedelta(minutes=20), "pattern": as_pattern("p000 => p001"),
+    "goal": GOAL, "outcome": GOAL, "steps": ["p000", GOAL], "pattern": as_pattern("p000 => p001"),
+    "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["p000"], resolved=["p001"]),
 }  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def every_tally() -> Iterator[Tally[Any, Any]]:
     """Every built-in tally, given the options that it cannot do without, alone and group by group."""
     classes: list[type[Any]] = list(cxmodel_metrics())
     for class_ in classes:
-        needed = {each.name for each in fields(class_) if each.name in OPTIONS}
+        needed = [each.name for each in fields(class_) if each.default is NOTHING]
         tally = class_(**{name: OPTIONS[name] for name in needed})
         assert isinstance(tally, Tally)
         yield tally
