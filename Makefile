@@ -3,11 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-duckdb15 check docs bench bench-peers lock clean
+.PHONY: help demo test test-duckdb15 test-spark check docs bench bench-peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 OLD := .venv-duckdb15
+SPARK := .venv-spark
+SPARK_PLUGIN := plugins/cxmodel-spark
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 SELF_INSTALL := --no-deps --no-build-isolation
 
@@ -39,6 +41,10 @@ test: $(VENV)/.dev ## Run every test and every example in the docstrings
 test-duckdb15: $(OLD)/.dev ## The same tests on DuckDB 1.5
 	@$(OLD)/bin/python -c 'import duckdb; print("DuckDB", duckdb.__version__)'
 	@$(OLD)/bin/python $(PYTEST)
+
+test-spark: $(SPARK)/.dev ## The tests of the Spark plugin, which needs Java 17
+	@command -v java > /dev/null || { echo "make test-spark needs Java 17 or newer (apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
+	@$(SPARK)/bin/python -m pytest $(SPARK_PLUGIN)/tests $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types and the floor plan; lists what failed
 	@failed=""; \
@@ -73,16 +79,18 @@ lock: ## Remake the locks from pyproject.toml (UPGRADE=--upgrade takes newer ver
 	$(UV) $(LOCK) $(UPGRADE) pyproject.toml build.in -o constraints.txt
 	$(UV) $(LOCK) $(UPGRADE) pyproject.toml build.in --group dev --extra all --extra graphviz -c constraints.txt -o constraints-dev.txt
 	$(UV) $(LOCK) $(UPGRADE) --group duckdb15 --no-deps -o constraints-duckdb15.txt
+	cd $(SPARK_PLUGIN) && $(abspath $(UV)) $(LOCK) $(UPGRADE) ../../pyproject.toml ../../build.in pyproject.toml \
+		--group pyproject.toml:test --no-emit-package cxmodel -c ../../constraints.txt -o constraints.txt
 
 clean: ## Remove everything that the targets above made
-	rm -rf $(VENV) $(OLD) out docs/_build build dist
+	rm -rf $(VENV) $(OLD) $(SPARK) out docs/_build build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests plugins benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The first of these that is 3.11 or newer and can make an environment; PYTHON=… chooses another.
 PYTHON ?= python3.13 python3.12 python3.11 python3
 
-$(VENV)/.made $(OLD)/.made:
+$(VENV)/.made $(OLD)/.made $(SPARK)/.made:
 	@for python in $(PYTHON); do \
 		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "Making $(@D) with $$("$$python" --version)"; \
@@ -111,4 +119,10 @@ $(OLD)/.dev: constraints-dev.txt constraints-duckdb15.txt $(PROJECT_FILES) | $(O
 	@$(OLD)/bin/python $(PIP_INSTALL) --require-hashes -r constraints-dev.txt
 	@$(OLD)/bin/python $(PIP_INSTALL) --no-deps --require-hashes -r constraints-duckdb15.txt
 	@$(OLD)/bin/python $(PIP_INSTALL) $(SELF_INSTALL) $(EDITABLE)
+	@touch $@
+
+$(SPARK)/.dev: $(SPARK_PLUGIN)/constraints.txt $(SPARK_PLUGIN)/pyproject.toml $(PROJECT_FILES) | $(SPARK)/.made
+	@echo "Installing cxmodel with Spark"
+	@$(SPARK)/bin/python $(PIP_INSTALL) --require-hashes -r $(SPARK_PLUGIN)/constraints.txt
+	@$(SPARK)/bin/python $(PIP_INSTALL) $(SELF_INSTALL) $(EDITABLE) -e ./$(SPARK_PLUGIN)
 	@touch $@

@@ -24,14 +24,14 @@ from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
 from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
-from cxmodel.errors import InvalidValueError, UnknownColumnError, UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
 from cxmodel.measuring import Measurable
 from cxmodel.model.goals import Goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
-from cxmodel.typing import File, Source
+from cxmodel.typing import File, Population, Source
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -47,7 +47,7 @@ class Journeys(Measurable):
         matched: How well joined tables met these journeys, in order of joining.
     """
 
-    population: MemoryPopulation = field(repr=False)
+    population: Population = field(repr=False)
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
     _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
@@ -69,10 +69,20 @@ class Journeys(Measurable):
     @property
     def vocabulary_report(self) -> VocabularyReport | None:
         """What the rules of `read_events` made of the raw names; None without rules."""
-        renaming = self.population.renaming
+        population = self.population
+        renaming = population.renaming if isinstance(population, MemoryPopulation) else None
         return None if renaming is None else renaming.report()
 
-    def _asked(self) -> MemoryPopulation:
+    def _asked(self) -> Population:
+        return self.population
+
+    def _here(self, verb: str) -> MemoryPopulation:
+        """The population, for what needs the blocks in this process."""
+        if not isinstance(self.population, MemoryPopulation):
+            raise NotMeasurableError(
+                f"{verb} needs the journeys in memory, and these stay where they were read",
+                hint="Read the rows of some customers into memory, from a file for instance",
+            )
         return self.population
 
     # joining
@@ -120,7 +130,7 @@ class Journeys(Measurable):
         self, src: Source, customer: str | None, journey: str | None, columns: Sequence[str], tz: str | None
     ) -> Journeys:
         population, matched = joining.with_facts(
-            self.population, src, customer=customer, journey=journey, columns=columns, tz=tz
+            self._here("a join"), src, customer=customer, journey=journey, columns=columns, tz=tz
         )
         return evolve(self, population=population, matched=(*self.matched, matched))
 
@@ -135,7 +145,9 @@ class Journeys(Measurable):
             about: Touchpoint that all answers are about, where no column says so.
         """
         limit = None if within is None else microseconds(within)
-        population, attached = attach(self.population, responses.rows, within=limit, about=about or responses.about)
+        population, attached = attach(
+            self._here("with_responses"), responses.rows, within=limit, about=about or responses.about
+        )
         return evolve(self, population=population, attached=attached.plus(self.attached))
 
     def with_inactivity(self, limit: timedelta) -> Journeys:
@@ -154,7 +166,7 @@ class Journeys(Measurable):
         before = self.facts.events
         merged = self._then(selecting.merge_repeats, saying="repeats merged")
         note = f"{before - merged.facts.events:,} repeated events merged"
-        return evolve(merged, population=evolve(merged.population, reading=merged.reading.noting(note)))
+        return evolve(merged, population=merged.population.noting(note))
 
     def fold_rare(
         self, *, min_events: int | None = None, keep: int | None = None, into: str = OTHER
@@ -172,7 +184,9 @@ class Journeys(Measurable):
             >>> folded.paths().path(0).touchpoints
             ('s', 's', 'other', 'other', 's')
         """
-        return evolve(self, population=folding.fold_rare(self.population, min_events=min_events, keep=keep, into=into))
+        return evolve(
+            self, population=folding.fold_rare(self._here("fold_rare"), min_events=min_events, keep=keep, into=into)
+        )
 
     def split(self, *, gap: timedelta | None = None, at: Goal | str | None = None) -> Journeys:
         """Cut journeys where two events lie more than ``gap`` apart, and after each event that meets ``at``."""
@@ -222,10 +236,8 @@ class Journeys(Measurable):
         if start is not None and end is not None and instant(start) >= instant(end):
             raise InvalidValueError(f"the window begins at {start} and ends at {end}: nothing can lie in it")
         low, high = (None if each is None else instant(each) for each in (start, end))
-        out = self._then(lambda block: selecting.between(block, low, high))
         window = (start.isoformat() if start else None, end.isoformat() if end else None)
-        origin = evolve(out.population.origin, window=window)
-        return evolve(out, population=evolve(out.population, origin=origin))
+        return self._then(lambda block: selecting.between(block, low, high), window=window)
 
     def events_where(self, **equals: str | Sequence[str]) -> Journeys:
         """Only the events that match.
@@ -300,7 +312,7 @@ class Journeys(Measurable):
         Raises:
             UnknownCustomerError: No event carries this id; names the nearest ones.
         """
-        history = latest_history(self.population, str(customer))
+        history = latest_history(self._here("position"), str(customer))
         return self.outlook(goal).position(history, now or self.facts.last)
 
     def positions(self, goal: Goal | str, *, now: datetime | None = None) -> PositionTable:
@@ -310,7 +322,7 @@ class Journeys(Measurable):
             goal: Where journeys are to lead, or the touchpoint at which they do.
             now: The present; the end of the data if not given.
         """
-        return self.outlook(goal).positions(self.population, now)
+        return self.outlook(goal).positions(self._here("positions"), now)
 
     def what_if(self, goal: Goal | str) -> WhatIf:
         """What would happen if a transition were removed, added, improved or redirected.
@@ -334,17 +346,19 @@ class Journeys(Measurable):
             src: The new rows.
             tz: Zone of times that name none.
         """
-        return Journeys(appending.append(self.population, src, tz=tz))
+        return Journeys(appending.append(self._here("append"), src, tz=tz))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
 
         All or nothing: a process that dies leaves what was there before.
         """
-        storage.save(self.population, Path(path))
+        storage.save(self._here("save"), Path(path))
 
-    def _then(self, step: Step, *, saying: str | None = None) -> Journeys:
-        return evolve(self, population=self.population.then(step, saying=saying))
+    def _then(
+        self, step: Step, *, saying: str | None = None, window: tuple[str | None, str | None] | None = None
+    ) -> Journeys:
+        return evolve(self, population=self.population.then(step, saying=saying, window=window))
 
     def _goal(self, at: Goal | str) -> Goal:
         goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])

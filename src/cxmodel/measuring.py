@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, nearest, unknown
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.transitions import Transition
@@ -15,6 +14,7 @@ from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.groupings import By, ByBoth, ByColumn, ByName, ByQuestion, ByTransition
 from cxmodel.tallies.metrics import Metric, Tally, WholeMetric
 from cxmodel.tallies.runner import Request, check, measure
+from cxmodel.typing import Population
 
 R = TypeVar("R")
 R1 = TypeVar("R1")
@@ -44,7 +44,7 @@ class Measurable:
     __slots__ = ()
 
     @abstractmethod
-    def _asked(self) -> MemoryPopulation:
+    def _asked(self) -> Population:
         """The population that metrics look at."""
 
     @overload
@@ -265,11 +265,11 @@ def as_by(by: str | By[Any] | Sequence[str | By[Any]] | None) -> By[Any] | None:
     return ByBoth(parts[0], parts[1])
 
 
-def _results(population: MemoryPopulation, metrics: Sequence[Metric[Any]], cells: Cells[Any]) -> list[Any]:
+def _results(population: Population, metrics: Sequence[Metric[Any]], cells: Cells[Any]) -> list[Any]:
     tallies = [metric for metric in metrics if isinstance(metric, Tally)]
     for tally in tallies:
         check(tally, cells)
-    found = iter(measure(population.blocks, [Request(tally, cells) for tally in tallies]) if tallies else [])
+    found = iter(measure(population, [Request(tally, cells) for tally in tallies]) if tallies else [])
     results = []
     for metric in metrics:
         if isinstance(metric, Tally):

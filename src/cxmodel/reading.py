@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Final, cast
 from attrs import define, evolve, field
 
 from cxmodel.data import events
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
 from cxmodel.data.sources import as_text, connect, engine_reads, paths_of
 from cxmodel.data.spooling import Spool
 from cxmodel.errors import CxmodelError, InvalidValueError, NoRowsError, UnreadableSourceError, listed
 from cxmodel.model.readings import Count, Example, Reading
-from cxmodel.plugins.bases import RawEvent, Reader, RowError
+from cxmodel.plugins.bases import FrameReader, RawEvent, Reader, RowError
 from cxmodel.plugins.registry import PluginWarning, default_registry
 
 if TYPE_CHECKING:
-    from cxmodel.typing import Source
+    from cxmodel.typing import Population, Source
 
 HEAD: Final = 65_536
 BATCH: Final = 20_000
 _NAMED: Final = ("channel", "department", "contact", "stage", "source")
+_OWN: Final = ("builtins", "pathlib", "pandas", "polars", "pyarrow", "duckdb", "_duckdb", "nanoarrow")
 _FILE: Final = "< file"
 _WHERE: Final = "< where"
 _RESERVED: Final = (_FILE, _WHERE, "customer", "touchpoint", "time", "journey")
@@ -51,13 +51,22 @@ def choose(source: Source, preset: str | None, given: Mapping[str, str | None]) 
                 f"{named[0]}= is given, but the reader {preset!r} says that itself", hint=f"Leave out {named[0]}="
             )
         return default_registry().reader(preset)
+    frames = _frame_reader(source)
     paths = paths_of(source)
     if paths and not any(engine_reads(path) for path in paths):
         reader = _recognised_by(paths)
         if reader is not None:
             return reader
     _check_roles(paths, {role: column for role, column in given.items() if role != "journey"})
-    return None
+    return frames
+
+
+def _frame_reader(source: object) -> type[Reader] | None:
+    """The reader of another engine's frame, or None for what this engine reads itself."""
+    if type(source).__module__.partition(".")[0] in _OWN:
+        return None
+    readers = (class_ for class_ in default_registry().readers() if issubclass(class_, FrameReader))
+    return next((class_ for class_ in readers if class_().takes(source)), None)
 
 
 def _recognised_by(paths: Sequence[str]) -> type[Reader] | None:
@@ -86,14 +95,14 @@ def _check_roles(paths: Sequence[str] | None, given: Mapping[str, str | None]) -
 
 def read(
     source: Source, class_: type[Reader], roles: Roles, *, tz: str | None = None, memory_limit: str | None = None
-) -> MemoryPopulation:
+) -> Population:
     """Read events through a reader.
 
     The reader says who, where, when and, if it can, which journey. Of its further columns those with a fixed meaning
     (channel, department, contact, stage, source) are taken, and of the others those that ``roles`` names.
 
     Args:
-        source: A path, a glob or a list of these.
+        source: A path, a glob or a list of these; a frame of the reader's engine.
         class_: The reader.
         roles: What else to take; its customer, touchpoint, time and journey are the reader's own.
         tz: Zone of times that name none.
@@ -103,6 +112,8 @@ def read(
         UnreadableSourceError: When the reader cannot read a file.
         NoRowsError: When nothing could be kept.
     """
+    if issubclass(class_, FrameReader):
+        return class_().population(source, roles, tz=tz)
     paths = paths_of(source)
     if paths is None:
         raise UnreadableSourceError(

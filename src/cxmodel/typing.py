@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cxmodel.data.blocks import Block, Vocabulary
     from cxmodel.model.estimates import Origin
     from cxmodel.model.readings import Facts, Reading
@@ -30,8 +28,11 @@ Source: TypeAlias = File | Sequence[File] | ArrowStream | Sequence[Mapping[str, 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
+S = TypeVar("S")
+
+
 class Population(Protocol):
-    """The journeys that an analysis or a metric works on: never the façade."""
+    """The journeys that an analysis or a metric works on: never the façade. They may be on another engine."""
 
     @property
     def facts(self) -> Facts:
@@ -53,6 +54,39 @@ class Population(Protocol):
         """Which log, window and filters these are."""
         ...
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks, one after the other."""
+    @property
+    def parts(self) -> Sequence[Block]:
+        """The blocks, where they are in this process.
+
+        Raises:
+            NotMeasurableError: They are on another engine; only `fold` goes there.
+        """
+        ...
+
+    def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
+        """Look at every block where it is and merge what was seen, in the order of the blocks.
+
+        Args:
+            look: A block's state. On another engine it travels there: it may not change anything here.
+            merge: Two states together; associative.
+            start: The state of no block: neutral.
+        """
+        ...
+
+    def then(
+        self, step: Callable[[Block], Block], *, saying: str | None = None, vocabulary: Vocabulary | None = None,
+        window: tuple[str | None, str | None] | None = None,
+    ) -> Population:  # fmt: skip
+        """The population after a step.
+
+        Args:
+            step: What to do with each block.
+            saying: What was selected, in words, where the step selects.
+            vocabulary: What the codes mean afterwards, where the step widens that.
+            window: The window of time, where the step sets one.
+        """
+        ...
+
+    def noting(self, *notes: str) -> Population:
+        """The population with further notes in its reading."""
         ...

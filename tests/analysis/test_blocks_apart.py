@@ -5,6 +5,7 @@ import pytest
 from attrs import evolve
 
 import cxmodel as cx
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.tallies.metrics import Metric
 
@@ -30,9 +31,10 @@ def journeys() -> cx.Journeys:
 
 def apart(journeys: cx.Journeys) -> cx.Journeys:
     population = journeys.population
+    assert isinstance(population, MemoryPopulation)
     blocks = [
         keep_journeys(block, block.customer_of_journey == customer)
-        for block in population.blocks()
+        for block in population.parts
         for customer in range(block.customers)
     ]
     return evolve(journeys, population=evolve(population, parts=blocks))

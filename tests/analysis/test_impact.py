@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import cxmodel as cx
 from cxmodel.analysis.impact import e_values
 from cxmodel.analysis.impact_results import ImpactTable
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.exporters.json import dumps, loads
 from cxmodel.stats.intervals import newcombe_difference
@@ -131,10 +132,12 @@ def test_blocks_apart_give_the_same(rows: list[tuple[str, str]]) -> None:
     journeys = read([path for path, _ in rows], persona=[persona for _, persona in rows])
     blocks = [
         keep_journeys(block, block.customer_of_journey == who)
-        for block in journeys.population.blocks()
+        for block in journeys.population.parts
         for who in range(block.customers)
     ]
-    apart = evolve(journeys, population=evolve(journeys.population, parts=blocks))
+    population = journeys.population
+    assert isinstance(population, MemoryPopulation)
+    apart = evolve(journeys, population=evolve(population, parts=blocks))
     metric = Impact(outcome=GOAL, adjust_for=["persona"])
     one, other = journeys.measure(metric).to_records(), apart.measure(metric).to_records()
     assert [(r["group"], r["quantity"], r["n"], r["flags"]) for r in one] == [

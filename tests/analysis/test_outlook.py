@@ -117,7 +117,7 @@ def test_blocks_merge(paths: list[list[str]]) -> None:
     population = journeys.population
     cells: Cells[Any] = Cells(vocabulary=population.vocabulary, facts=population.facts, origin=population.origin)
     tally = Outlooks(goal=GOAL)
-    (block,) = population.blocks()
+    (block,) = population.parts
     apart = [tally.add(tally.start(), part, cells) for part in halves(block)]
     together = tally.finish(tally.merge(apart[1], apart[0]), cells, 0.95)[0]
     whole = fit(journeys)

@@ -11,6 +11,7 @@ import cxmodel as cx
 from cxmodel.data.events import event_rows
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import group
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import read_rows
 from cxmodel.data.sources import open_tables
@@ -33,7 +34,9 @@ def in_blocks(journeys: cx.Journeys, rows: Sequence[Row], size: int) -> cx.Journ
     with open_tables(list(rows), [each.column for each in fields]) as (connection, tables):
         encoded = read_rows(connection, tables, fields)
     blocks = group(event_rows(encoded.arrays, encoded.labels), journeys.population.vocabulary, rows_per_block=size)
-    return evolve(journeys, population=evolve(journeys.population, parts=blocks))
+    population = journeys.population
+    assert isinstance(population, MemoryPopulation)
+    return evolve(journeys, population=evolve(population, parts=blocks))
 
 
 def events(journeys: cx.Journeys) -> Iterator[tuple[str, str | None, list[tuple[str, int]]]]:

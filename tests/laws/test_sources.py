@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pandas as pd
 import polars as pl
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

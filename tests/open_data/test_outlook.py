@@ -11,7 +11,7 @@ pytestmark = pytest.mark.open_data
 
 
 def checked(journeys: cx.Journeys, goal: str) -> ForecastCheck:
-    begins = np.sort(np.concatenate([block.time[block.first] for block in journeys.population.blocks()]))
+    begins = np.sort(np.concatenate([block.time[block.first] for block in journeys.population.parts]))
     until = moment(int(begins[int(0.7 * begins.size)]))
     return journeys.outlook(goal, until=until).evaluate(journeys, bootstrap=300)
 

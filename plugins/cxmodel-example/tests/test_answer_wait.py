@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError, NotMeasurableError
 from cxmodel.plugins import Block, Cells, Tally
 
@@ -60,7 +61,7 @@ def cells_of(journeys: cx.Journeys) -> Cells[Any]:
 
 def parts_of(journeys: cx.Journeys) -> list[Block]:
     """The same customers, each in a block of its own: the last by name first, then from the first on."""
-    whole = next(journeys.population.blocks())
+    whole = journeys.population.parts[0]
     names = sorted(whole.vocabulary.customers.text(int(key)) for key in whole.customer)
     told = [{"who": name, "part": name} for name in names]
     marked = journeys.with_customers(told, customer="who", attributes=["part"])
@@ -68,7 +69,9 @@ def parts_of(journeys: cx.Journeys) -> list[Block]:
 
 
 def in_parts(journeys: cx.Journeys) -> cx.Journeys:
-    return evolve(journeys, population=evolve(journeys.population, parts=parts_of(journeys)))
+    population = journeys.population
+    assert isinstance(population, MemoryPopulation)
+    return evolve(journeys, population=evolve(population, parts=parts_of(journeys)))
 
 
 def same(a: Waits, b: Waits) -> bool:
@@ -93,7 +96,7 @@ def test_merging_is_associative_and_commutative_with_a_neutral_start(rows: list[
     journeys, metric = read(rows), AnswerWait()
     cells = cells_of(journeys)
     states = [metric.add(metric.start(), block, cells) for block in parts_of(journeys)]
-    whole = metric.add(metric.start(), next(journeys.population.blocks()), cells)
+    whole = metric.add(metric.start(), journeys.population.parts[0], cells)
     assert same(reduce(metric.merge, states), whole)
     assert same(reduce(metric.merge, reversed(states)), whole)
     assert same(reduce(lambda a, b: metric.merge(b, a), states, metric.start()), whole)

@@ -10,7 +10,6 @@ from attrs import field, frozen
 from cxmodel.analysis.credits import chain_steps
 from cxmodel.analysis.outlook import Outlook
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError, NoRowsError, NotComparableError
@@ -23,6 +22,7 @@ from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import percentiles
 from cxmodel.tallies.metrics import SMALL, Tally
 from cxmodel.tallies.runner import Request, measure
+from cxmodel.typing import Population
 
 TOP: Final = (1, 3)
 BINS: Final = 10
@@ -32,7 +32,7 @@ class Journeyed(Protocol):
     """Anything with a population of journeys."""
 
     @property
-    def population(self) -> MemoryPopulation:
+    def population(self) -> Population:
         """What metrics look at."""
         ...
 
@@ -226,7 +226,7 @@ def evaluate(outlook: Outlook, later: Journeyed, *, bootstrap: int = 1_000, seed
     cells: Cells[Any] = Cells(
         vocabulary=population.vocabulary, facts=population.facts, origin=population.origin, level=outlook.level
     )
-    scores: _Scores = measure(population.blocks, [Request(tally, cells)])[0]
+    scores: _Scores = measure(population, [Request(tally, cells)])[0]
     if not scores.step.size:
         raise NoRowsError(
             f"no journey begins at or after {outlook.until}", hint="Fit on less: journeys.outlook(goal, until=…)"

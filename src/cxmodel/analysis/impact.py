@@ -19,7 +19,7 @@ from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Ints, grouped_sum
+from cxmodel.stats.arrays import Ints, grouped_sum, integers
 from cxmodel.stats.floats import Floats, ratio
 from cxmodel.stats.intervals import newcombe_difference
 from cxmodel.tallies.cells import Cells
@@ -132,7 +132,7 @@ class Impact(SumTally[ImpactTable]):
         replicates = Replicates.of(sums, cells.bootstrap, cells.seed)
         rows = _Rows(self, Contrasts(sums, layout, replicates), replicates, layout, cells, level)
         names = cells.vocabulary.touchpoints
-        groups = {names[code]: rows.row(code) for code in rows.contrasts.touchpoints.tolist()}
+        groups = {names[code]: rows.row(code) for code in integers(rows.contrasts.touchpoints)}
         journeys = round(float(rows.contrasts.journeys[0]))
         average = rows.estimate(rows.contrasts.outcomes / rows.contrasts.journeys, journeys)
         return self._table(groups, journeys, average, self._holdout(held, cells, level))
@@ -148,7 +148,8 @@ class Impact(SumTally[ImpactTable]):
     ) -> ImpactTable:
         failed = tuple(name for name in self.controls if name in groups and _excludes_none(groups[name].effect))
         flags: list[Flag] = [] if self.adjust_for else ["unadjusted"]
-        flags += ["control_failed"] if failed else []
+        if failed:
+            flags.append("control_failed")
         return ImpactTable(
             by=("touchpoint",), metric=self.name, overlapping=True, outcome=self.outcome.name, journeys=journeys,
             groups={name: _flagged(each, flags) for name, each in groups.items()},
@@ -323,7 +324,7 @@ def _held(block: Block, name: str) -> Ints:
         whole = np.where(np.isfinite(values.astype(np.float64)), values, -1).astype(np.int64)
         words = ["0", "1"] if np.isin(whole, [-1, 0, 1]).all() else ["other numbers"]
     else:
-        used = np.unique(values[values > 0]).tolist()
+        used = integers(np.unique(values[values > 0]))
         words = [labels.names[code].lower() for code in used]
         meaning = np.array([1 if each.lower() in _YES else 0 if each.lower() in _NO else -1 for each in labels.names])
         whole = meaning[values.astype(np.int64)]

@@ -189,7 +189,7 @@ def position_table(outlook: Outlook, population: MemoryPopulation, now: datetime
     """Where the latest journey of every customer is, all at once."""
     population.require_events()
     end = now or population.facts.last
-    parts = [_places(outlook, block) for block in population.blocks() if block.events]
+    parts = [_places(outlook, block) for block in population.parts if block.events]
     code, since, context = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
     on_the_way = code >= 0
     distinct, place = np.unique(context, return_inverse=True)
@@ -238,7 +238,7 @@ def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[st
     """
     names = population.vocabulary.touchpoints
     keys, found = find(population.vocabulary.customers, Texts.of([customer]))
-    for block in population.blocks() if found[0] else ():
+    for block in population.parts if found[0] else ():
         journeys = latest(block)
         owners = block.customer[block.customer_of_journey[journeys]]
         for journey in integers(journeys[owners == keys[0]]):
@@ -249,7 +249,7 @@ def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[st
 
 
 def _unknown_customer(population: MemoryPopulation, customer: str) -> UnknownCustomerError:
-    every = (text for b in population.blocks() for text in b.vocabulary.customers.texts_of(b.customer))
+    every = (text for b in population.parts for text in b.vocabulary.customers.texts_of(b.customer))
     near = get_close_matches(customer, list(islice(every, _LOOKED_AT)), n=3, cutoff=0.6)
     message = f"there is no customer {customer!r} among {population.facts.customers:,}"
     return UnknownCustomerError(message, hint=f"Near it: {listed(near)}" if near else None)

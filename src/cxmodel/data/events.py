@@ -26,7 +26,7 @@ from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
-from cxmodel.stats.arrays import compress, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, compress, mix, smallest_unsigned
 from cxmodel.typing import Source
 
 
@@ -44,7 +44,7 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         UnknownColumnError: When a named column is not there.
         InvalidValueError: When a rule holds an expression that the engine does not know.
     """
-    fields = _fields(roles)
+    fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
         if must_spill(scan, memory_limit):
@@ -65,12 +65,17 @@ class Intake:
 
 def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> Intake:
     """Events in the order of the source."""
-    fields = _fields(roles)
+    fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields]) as (connection, tables):
         return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
 
 
-def _fields(roles: Roles) -> list[Field]:
+def fields_of(roles: Roles) -> list[Field]:
+    """What to read.
+
+    Raises:
+        InvalidValueError: A column is named twice.
+    """
     overlap = sorted(set(roles.named) & set(roles.attributes))
     if overlap:
         raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
@@ -91,14 +96,14 @@ def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
 def _in_memory(scan: Scan, roles: Roles) -> Intake:
     rows = collected(scan)
     renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
-    events, renaming, counts = _events(rows.arrays, rows.labels, roles, renaming)
+    events, renaming, counts = events_of(rows.arrays, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
     if not events.time.size:
         raise NoRowsError("no event could be kept", hint=str(reading))
-    return Intake(events, _vocabulary(scan, renaming), reading.noting(*_counted(counts)), renaming)
+    return Intake(events, _vocabulary(scan, renaming), reading.noting(*counted(counts)), renaming)
 
 
-def _events(
+def events_of(
     arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels], roles: Roles, renaming: Renaming | None
 ) -> tuple[EventRows, Renaming | None, dict[str, int]]:
     """Events with touchpoints by the rules, and with ends where the log has rows for starts and completes.
@@ -116,7 +121,8 @@ def _events(
     return events if renaming is None else renaming.renamed(events), renaming, counts
 
 
-def _counted(counts: Mapping[str, int]) -> list[str]:
+def counted(counts: Mapping[str, int]) -> list[str]:
+    """Counts that are not 0, in words."""
     return [f"{count:,} {words}" for words, count in counts.items() if count]
 
 
@@ -133,7 +139,7 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
         shelf.flush()
         shelf.close()
         for number, arrays in shelf.partitions():
-            events, renaming, met = _events(arrays, labels, roles, renaming)
+            events, renaming, met = events_of(arrays, labels, roles, renaming)
             counts.update(met)
             entries = [
                 write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
@@ -147,7 +153,7 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
     reading = reading if renaming is None else renaming.told(reading)
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
-    reading = reading.noting(*_counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    reading = reading.noting(*counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
     return evolve(finished(blocks, vocabulary, roles, reading, renaming), keeper=folder)
 
 
@@ -204,45 +210,74 @@ def _touchpoint_facts(
     facts = {}
     for name in names:
         labels = vocabulary.columns[name]
-        lowest = np.full(len(vocabulary.touchpoints), np.iinfo(np.int64).max)
-        highest = np.zeros(len(vocabulary.touchpoints), np.int64)
-        for block in blocks:
-            rows = np.flatnonzero(block.event_columns[name])
-            pair, _ = compress(
-                block.touchpoint[rows].astype(np.int64) * len(labels or "") + block.event_columns[name][rows]
-            )
-            touchpoint, code = pair // max(len(labels or ""), 1), pair % max(len(labels or ""), 1)
-            np.minimum.at(lowest, touchpoint, code)
-            np.maximum.at(highest, touchpoint, code)
-        if labels is not None and highest.any() and ((lowest == highest) | (highest == 0)).all():
-            facts[name] = (highest.astype(smallest_unsigned(len(labels))), labels)
+        lowest, highest = zip(*(codes_by_touchpoint(block, name) for block in blocks), strict=True)
+        found = None if labels is None else one_code(np.minimum.reduce(lowest), np.maximum.reduce(highest), labels)
+        if found is not None:
+            facts[name] = found
     return facts
 
 
+def codes_by_touchpoint(block: Block, name: str) -> tuple[Ints, Ints]:
+    """(touchpoints,) lowest and highest code of a coded column there; the largest int64 and 0 where it has none."""
+    vocabulary = block.vocabulary
+    lowest = np.full(len(vocabulary.touchpoints), np.iinfo(np.int64).max)
+    highest = np.zeros(len(vocabulary.touchpoints), np.int64)
+    size = len(vocabulary.columns[name] or "")
+    rows = np.flatnonzero(block.event_columns[name])
+    pair, _ = compress(block.touchpoint[rows].astype(np.int64) * size + block.event_columns[name][rows])
+    touchpoint, code = pair // max(size, 1), pair % max(size, 1)
+    np.minimum.at(lowest, touchpoint, code)
+    np.maximum.at(highest, touchpoint, code)
+    return lowest, highest
+
+
+def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any], Labels] | None:
+    """The fact about touchpoints that a column is, where no touchpoint has two of its codes."""
+    if not highest.any() or not ((lowest == highest) | (highest == 0)).all():
+        return None
+    return highest.astype(smallest_unsigned(len(labels))), labels
+
+
 def _notes(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles, facts: Sequence[str]) -> list[str]:
-    notes = []
-    if facts:
-        notes.append(f"facts about the journey (one value in each): {', '.join(facts)}")
-    if roles.journey is not None:
-        crossed = sum(interleaved(block) for block in blocks)
-        if crossed:
-            notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
-    twins = sum(repeated(block) for block in blocks)
+    crossed = sum(interleaved(block) for block in blocks) if roles.journey is not None else 0
+    notes = oddities(facts, crossed, sum(repeated(block) for block in blocks))
+    for block in blocks:
+        notes += giants(block)
+    return notes
+
+
+def oddities(facts: Sequence[str], crossed: int, twins: int) -> list[str]:
+    """Names of facts about journeys, interleaved journeys and repeated events, in words."""
+    notes = [f"facts about the journey (one value in each): {', '.join(facts)}"] if facts else []
+    if crossed:
+        notes.append(f"{crossed:,} journeys begin before an earlier one of the same customer has ended")
     if twins:
         notes.append(f"{twins:,} events repeat an earlier one of their journey in touchpoint and time; all were kept")
-    for block in blocks:
-        events = block.journey_offsets[block.customer_offsets]
-        for row in np.flatnonzero(np.diff(events) > GIANT):
-            name = vocabulary.customers.text(int(block.customer[row]))
-            notes.append(f"customer {name!r} has {events[row + 1] - events[row]:,} events: a shared id or a robot?")
     return notes
+
+
+def giants(block: Block) -> list[str]:
+    """Customers with more events than a customer has, in words."""
+    events = block.journey_offsets[block.customer_offsets]
+    names = block.vocabulary.customers
+    return [
+        f"customer {names.text(int(block.customer[row]))!r} has {events[row + 1] - events[row]:,} events: "
+        "a shared id or a robot?"
+        for row in np.flatnonzero(np.diff(events) > GIANT)
+    ]
 
 
 def fingerprint(blocks: Sequence[Block], vocabulary: Vocabulary) -> str:
     """A short name of the log: equal for the same events, whatever the order of rows and touchpoints."""
+    return digest(sum(key_sum(block, vocabulary) for block in blocks))
+
+
+def key_sum(block: Block, vocabulary: Vocabulary) -> int:
+    """What a block adds to the fingerprint."""
     names = Texts.of(vocabulary.touchpoints).keys()
-    total = 0
-    for block in blocks:
-        keys = mix(block.time.view(np.uint64) ^ names[block.touchpoint])
-        total += int(np.add.reduce(keys, dtype=np.uint64))
+    return int(np.add.reduce(mix(block.time.view(np.uint64) ^ names[block.touchpoint]), dtype=np.uint64))
+
+
+def digest(total: int) -> str:
+    """The fingerprint of the summed keys."""
     return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

@@ -20,7 +20,7 @@ from cxmodel.errors import InvalidValueError, NoRowsError, listed
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Matched
 from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
-from cxmodel.typing import Source
+from cxmodel.typing import Population, Source
 
 _FEW: Final = 0.05
 TOUCHPOINT_FACTS: Final = ("stage", "channel", "department", "kind", "initiator", "moment")
@@ -172,7 +172,7 @@ def _examples(population: MemoryPopulation, rows: Rows, role: str) -> str:
 Catalogue = Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]
 
 
-def with_touchpoints(population: MemoryPopulation, catalogue: Catalogue) -> MemoryPopulation:
+def with_touchpoints(population: Population, catalogue: Catalogue) -> Population:
     """Facts about touchpoints: stage, channel, department, kind, initiator, moment."""
     entries = _entries(catalogue)
     vocabulary = population.vocabulary
@@ -189,10 +189,7 @@ def with_touchpoints(population: MemoryPopulation, catalogue: Catalogue) -> Memo
     ]
     notes += [f"not described: {listed(bare)}"] if bare else []
     notes += [f"described but never met: {listed(unknown)}"] if unknown else []
-    return evolve(
-        population, vocabulary=wider, reading=population.reading.noting(*notes),
-        parts=[evolve(block, vocabulary=wider) for block in population.parts],
-    )  # fmt: skip
+    return population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
 
 
 def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, reduce
+from typing import TypeVar
 
-import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.counting import counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
-from cxmodel.data.times import moment
 from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
 
+S = TypeVar("S")
 Step = Callable[[Block], Block]
 """A step of a plan: a block in, a block out; the vocabulary it was given or a wider one."""
 
@@ -44,21 +47,30 @@ class MemoryPopulation:
     renaming: Renaming | None = field(default=None, repr=False)
     keeper: object = field(default=None, repr=False)
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks, one after the other."""
-        return iter(self.parts)
+    def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
+        """Look at the blocks on threads and merge what was seen, in their order."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            return reduce(merge, pool.map(look, self.parts), start)
 
-    def then(self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None) -> MemoryPopulation:
+    def then(
+        self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None,
+        window: tuple[str | None, str | None] | None = None,
+    ) -> MemoryPopulation:  # fmt: skip
         """The population after a step.
 
         Args:
             step: What to do with each block.
             saying: What was selected, in words, where the step selects.
             vocabulary: What the codes mean afterwards, where the step widens that.
+            window: The window of time, where the step sets one.
         """
         parts = [step(block) for block in self.parts]
-        origin = evolve(self.origin, filters=(*self.origin.filters, saying)) if saying else self.origin
+        origin = self.origin.after(saying, window)
         return evolve(self, parts=parts, origin=origin, vocabulary=vocabulary or self.vocabulary)
+
+    def noting(self, *notes: str) -> MemoryPopulation:
+        """The population with further notes in its reading."""
+        return evolve(self, reading=self.reading.noting(*notes))
 
     @property
     def facts(self) -> Facts:
@@ -67,29 +79,7 @@ class MemoryPopulation:
 
     @cached_property
     def _facts(self) -> Facts:
-        blocks, vocabulary = self.parts, self.vocabulary
-        there = np.zeros(len(vocabulary.touchpoints), np.bool_)
-        for block in blocks:
-            there |= np.bincount(block.touchpoint, minlength=there.size).astype(np.bool_)
-        filled = [block for block in blocks if block.events]
-        columns = blocks[0] if blocks else None
-        return Facts(
-            customers=sum(block.customers for block in blocks),
-            journeys=sum(block.journeys for block in blocks),
-            events=sum(block.events for block in blocks),
-            responses=sum(block.answers.size for block in blocks if block.answers is not None),
-            touchpoints=tuple(vocabulary.touchpoints[code] for code in np.flatnonzero(there).tolist()),
-            known_touchpoints=vocabulary.touchpoint_labels,
-            event_columns=tuple(columns.event_columns) if columns else (),
-            journey_columns=tuple(columns.journey_columns) if columns else (),
-            touchpoint_columns=tuple(vocabulary.touchpoint_columns),
-            questions=dict(vocabulary.questions),
-            first=moment(min(int(block.time.min()) for block in filled)) if filled else None,
-            last=moment(max(int(block.time.max()) for block in filled)) if filled else None,
-            has_value=bool(columns is not None and columns.value is not None),
-            currency=self.currency,
-            inactivity_declared=bool(columns is not None and columns.still_open is not None),
-        )
+        return facts_of(self.fold(counts_of, merge_counts, no_counts()), self.vocabulary, self.currency)
 
     def require_events(self) -> None:
         """Raise where nothing is left to ask."""

@@ -50,6 +50,7 @@ class Rows:
         labels: Role of a coded text → its labels; code 0 is missing.
         absent: Role of an optional id → where a row has none.
         reading: What became of the rows.
+        tally: The same as counts, which merge.
     """
 
     size: int
@@ -58,6 +59,7 @@ class Rows:
     identifiers: Mapping[str, Identifiers]
     labels: Mapping[str, Labels]
     reading: Reading
+    tally: ScanTally
 
 
 class KeyTable:
@@ -137,6 +139,19 @@ class ScanTally:
             examples = tuple(Example(table.name, table.row(start + int(row) + 1), text) for row, text in shown)
             into[reason] = into.get(reason, Count(0)).plus(Count(int(rows.size), examples))
 
+    def notes_on_times(self, tz: str | None) -> list[str]:
+        """What was done to wall clocks of this zone, in words."""
+        notes = []
+        if self.moved:
+            notes.append(f"{self.moved:,} times do not exist in {tz} and moved forward")
+        if self.ambiguous:
+            notes.append(f"{self.ambiguous:,} times are ambiguous in {tz}; the first reading was taken")
+        return notes
+
+    def notes_on_values(self) -> list[str]:
+        """What was read as missing, in words."""
+        return [f"{each.count:,} rows: {why}; first: {each.examples[0].value!r}" for why, each in self.odd.items()]
+
 
 class Shelf(Protocol):
     """Where the kept rows of a scan go: arrays in memory, or files of their partitions."""
@@ -215,13 +230,8 @@ class Scan:
 
     def reading(self, tally: ScanTally, kept: int) -> Reading:
         """What became of the rows."""
-        notes = []
-        if tally.moved:
-            notes.append(f"{tally.moved:,} times do not exist in {self.tz} and moved forward")
-        if tally.ambiguous:
-            notes.append(f"{tally.ambiguous:,} times are ambiguous in {self.tz}; the first reading was taken")
-        notes += [_epoch_note(plan) for plan in self.plans if plan.unit]
-        notes += [f"{each.count:,} rows: {why}; first: {each.examples[0].value!r}" for why, each in tally.odd.items()]
+        notes = [*tally.notes_on_times(self.tz), *(_epoch_note(plan) for plan in self.plans if plan.unit)]
+        notes += tally.notes_on_values()
         faults: dict[str, Count] = {}
         for table in self.tables:
             for reason, each in table.faults.items():
@@ -268,6 +278,7 @@ def collected(scan: Scan) -> Rows:
         labels=scan.labels(),
         absent={role: arrays[f"{role}:mark"] for role in optional},
         reading=scan.reading(tally, shelf.at),
+        tally=tally,
     )
 
 

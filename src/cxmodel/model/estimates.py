@@ -57,6 +57,11 @@ class Origin:
     window: tuple[str | None, str | None] = (None, None)
     rejected: int = 0
 
+    def after(self, saying: str | None, window: tuple[str | None, str | None] | None = None) -> Origin:
+        """The origin after a step that selects (told in words) or sets a window."""
+        filters = (*self.filters, saying) if saying else self.filters
+        return evolve(self, filters=filters, window=self.window if window is None else window)
+
     def comparable(self, other: Origin) -> bool:
         """Whether the two differ in nothing but the window of time."""
         return self.source == other.source and self.filters == other.filters

@@ -5,11 +5,12 @@ returning classes, named by an entry point of the group ``cxmodel``.
 """
 
 from cxmodel.data.blocks import Answers, Block, Unit, Vocabulary
+from cxmodel.data.roles import Roles
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.plugins.bases import Exporter, RawEvent, Reader, RowError
+from cxmodel.plugins.bases import Exporter, FrameReader, RawEvent, Reader, RowError
 from cxmodel.plugins.hooks import API_VERSION, hookimpl
 from cxmodel.stats.arrays import Bools, Ints
 from cxmodel.stats.floats import Floats
@@ -23,7 +24,7 @@ from cxmodel.typing import Population
 
 __all__ = [
     "API_VERSION", "Answers", "Block", "Bools", "Breakdown", "By", "Cells", "Closed", "Columns", "Direction",
-    "Estimate", "Exporter", "Facts", "Flag", "Floats", "Interval", "Ints", "Metric", "Observations", "Population",
-    "RawEvent", "Reader", "RowError", "SumMetric", "SumTally", "Sums", "Tally", "Unit", "Vocabulary", "WholeMetric",
-    "hookimpl", "observe",
+    "Estimate", "Exporter", "Facts", "Flag", "Floats", "FrameReader", "Interval", "Ints", "Metric",
+    "Observations", "Population", "RawEvent", "Reader", "Roles", "RowError", "SumMetric", "SumTally", "Sums",
+    "Tally", "Unit", "Vocabulary", "WholeMetric", "hookimpl", "observe",
 ]  # fmt: skip

@@ -9,6 +9,10 @@ from typing import ClassVar, Generic, TypeVar
 
 from attrs import field, frozen
 
+from cxmodel.data.roles import Roles
+from cxmodel.errors import UnreadableSourceError
+from cxmodel.typing import Population
+
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
@@ -92,3 +96,34 @@ class Reader(ABC):
     @abstractmethod
     def rows(self, path: Path) -> Iterator[RawEvent | RowError]:
         """The events and the faults of a file, in order."""
+
+
+class FrameReader(Reader):
+    """Something that reads a frame of another engine and leaves its rows there.
+
+    It gives a population instead of rows: what looks at blocks travels to the engine, and states come back.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def takes(self, source: object) -> bool:
+        """Whether this is a frame of the engine."""
+
+    @abstractmethod
+    def population(self, source: object, roles: Roles, *, tz: str | None) -> Population:
+        """The journeys, where they are.
+
+        Args:
+            source: The frame.
+            roles: Which column plays which part.
+            tz: Zone of times that name none; UTC when None.
+        """
+
+    def detects(self, head: bytes) -> bool:
+        """No file is of this kind."""
+        return False
+
+    def rows(self, path: Path) -> Iterator[RawEvent | RowError]:
+        """No rows of a file."""
+        raise UnreadableSourceError(f"the reader {self.name!r} reads frames of its engine, no files: {path.name}")

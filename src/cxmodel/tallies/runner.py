@@ -1,12 +1,9 @@
-"""The runner: many tallies over all blocks in one pass, on threads, merged in the order of the blocks."""
+"""The runner: many tallies over all blocks in one pass, wherever the population keeps them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from attrs import frozen
@@ -17,6 +14,17 @@ from cxmodel.model.breakdowns import Breakdown
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.grouped import Grouped
 from cxmodel.tallies.metrics import Tally
+from cxmodel.typing import Population
+
+States: TypeAlias = tuple[Any, ...]
+
+
+class Pass(NamedTuple):
+    """What a population folds: the states of several tallies side by side."""
+
+    look: Callable[[Block], States]
+    merge: Callable[[States, States], States]
+    start: States
 
 
 @frozen(eq=False)
@@ -27,13 +35,13 @@ class Request:
     cells: Cells[Any]
 
 
-def measure(blocks: Callable[[], Iterable[Block]], requests: Sequence[Request]) -> list[Any]:
+def measure(population: Population, requests: Sequence[Request]) -> list[Any]:
     """The results of several tallies after one pass; a second pass follows only where a state asks for one."""
     requests = [_apart(request) for request in requests]
-    states = _pass(blocks(), requests)
+    states = population.fold(*_pass(requests))
     further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
     waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
-    later = iter(measure(blocks, waiting) if waiting else [])
+    later = iter(measure(population, waiting) if waiting else [])
     return [
         _finished(request, state) if tally is None else next(later)
         for request, state, tally in zip(requests, states, further, strict=True)
@@ -46,16 +54,16 @@ def _apart(request: Request) -> Request:
     return request if request.cells.by is None or tally.groups else Request(Grouped(tally), request.cells)
 
 
-def _pass(blocks: Iterable[Block], requests: Sequence[Request]) -> list[Any]:
-    def look(block: Block) -> list[Any]:
-        return [request.tally.add(request.tally.start(), block, request.cells) for request in requests]
+def _pass(requests: Sequence[Request]) -> Pass:
+    tallies = tuple(request.tally for request in requests)
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        partial = list(pool.map(look, blocks))
-    return [
-        reduce(request.tally.merge, (states[i] for states in partial), request.tally.start())
-        for i, request in enumerate(requests)
-    ]
+    def look(block: Block) -> States:
+        return tuple(request.tally.add(request.tally.start(), block, request.cells) for request in requests)
+
+    def merge(a: States, b: States) -> States:
+        return tuple(tally.merge(one, other) for tally, one, other in zip(tallies, a, b, strict=True))
+
+    return Pass(look, merge, tuple(tally.start() for tally in tallies))
 
 
 def check(tally: Tally[Any, Any], cells: Cells[Any]) -> None:

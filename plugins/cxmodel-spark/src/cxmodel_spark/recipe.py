@@ -1,0 +1,146 @@
+"""The recipe that travels to the workers: how the rows of one partition become blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve, field, frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.blocks import Block, Labels, Vocabulary
+from cxmodel.data.events import events_of, fields_of
+from cxmodel.data.grouping import EventRows, group, promote
+from cxmodel.data.populations import Step
+from cxmodel.data.roles import Roles
+from cxmodel.data.rows import Rows, ScanTally, read_rows
+from cxmodel.data.sources import open_tables
+from cxmodel.model.readings import Count, Example
+from cxmodel.stats.arrays import smallest_unsigned
+from cxmodel.tallies.codec import allow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@allow
+@frozen(kw_only=True, eq=False)
+class Listing:
+    """What the rows of some partitions hold before anything is grouped.
+
+    Attributes:
+        rows: Number of rows.
+        kept: Rows that are kept.
+        labels: Role of a coded text → its distinct texts, ascending.
+        rejected: Reason → rejected rows.
+        odd: Reason → rows of which a value was read as missing.
+        moved: Wall clocks that do not exist.
+        ambiguous: Wall clocks that exist twice.
+    """
+
+    rows: int = 0
+    kept: int = 0
+    labels: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    rejected: Mapping[str, Count] = field(factory=dict)
+    odd: Mapping[str, Count] = field(factory=dict)
+    moved: int = 0
+    ambiguous: int = 0
+
+    def tally(self) -> ScanTally:
+        """The counts as one scan would have them."""
+        return ScanTally(dict(self.rejected), dict(self.odd), self.moved, self.ambiguous)
+
+
+def merge_listings(a: Listing, b: Listing) -> Listing:
+    """What both hold."""
+    names = {**a.labels, **b.labels}
+    return Listing(
+        rows=a.rows + b.rows, kept=a.kept + b.kept, moved=a.moved + b.moved, ambiguous=a.ambiguous + b.ambiguous,
+        labels={name: tuple(sorted({*a.labels.get(name, ()), *b.labels.get(name, ())})) for name in names},
+        rejected=_added(a.rejected, b.rejected), odd=_added(a.odd, b.odd),
+    )  # fmt: skip
+
+
+def _placeless(counts: Mapping[str, Count]) -> dict[str, Count]:
+    """Rows of a Spark frame have no number: an example shows the value alone."""
+    return {
+        reason: evolve(each, examples=tuple(Example("Spark frame", 0, e.value, "some row") for e in each.examples))
+        for reason, each in counts.items()
+    }
+
+
+def _added(a: Mapping[str, Count], b: Mapping[str, Count]) -> dict[str, Count]:
+    return {reason: a.get(reason, Count(0)).plus(b.get(reason, Count(0))) for reason in {**a, **b}}
+
+
+@frozen(kw_only=True, eq=False)
+class Recipe:
+    """How the rows of a partition become blocks.
+
+    Attributes:
+        roles: Which column plays which part.
+        tz: Zone of times that name none.
+        labels: Role of a coded text → its labels in the whole log.
+        vocabulary: What the codes mean, without the ids of customers and journeys: these stay in the partitions.
+        facts: Attributes of which every journey holds one value.
+        steps: What to do with each block, and the vocabulary after it, where the step widens that.
+    """
+
+    roles: Roles
+    tz: str | None = None
+    labels: Mapping[str, Labels] = field(factory=dict)
+    vocabulary: Vocabulary = field(factory=lambda: Vocabulary(touchpoints=()))
+    facts: tuple[str, ...] = ()
+    steps: tuple[tuple[Step, Vocabulary | None], ...] = ()
+
+    def listing(self, table: pa.Table) -> Listing:
+        """What the rows hold."""
+        rows = self._rows(table)
+        return Listing(
+            rows=table.num_rows, kept=rows.size, rejected=_placeless(rows.tally.rejected),
+            odd=_placeless(rows.tally.odd),
+            moved=rows.tally.moved, ambiguous=rows.tally.ambiguous,
+            labels={role: tuple(labels.names[1:]) for role, labels in rows.labels.items()},
+        )  # fmt: skip
+
+    def events(self, table: pa.Table) -> tuple[EventRows, Vocabulary, dict[str, int]]:
+        """Events in the codes of the whole log, what these mean here, and what was met while pairing them."""
+        rows = self._rows(table)
+        arrays = {role: self._recoded(role, array, rows) for role, array in rows.arrays.items()}
+        events, _, met = events_of(arrays, self.labels, self.roles, None)
+        own = evolve(self.vocabulary, customers=rows.identifiers["customer"], journeys=rows.identifiers.get("journey"))
+        return evolve(events, order=_order(events)), own, met
+
+    def blocks(self, table: pa.Table) -> Iterator[Block]:
+        """The blocks after all steps."""
+        events, vocabulary, _ = self.events(table)
+        for plain in group(events, vocabulary) if events.time.size else ():
+            (block,), _ = promote([plain], self.facts)
+            for step, wider in self.steps:
+                block = step(block)
+                if wider is not None:
+                    block = evolve(block, vocabulary=_at_home(wider, vocabulary))
+            yield block
+
+    def _rows(self, table: pa.Table) -> Rows:
+        fields = fields_of(self.roles)
+        with open_tables(table, [each.column for each in fields]) as (connection, tables):
+            return read_rows(connection, tables, fields, tz=self.tz)
+
+    def _recoded(self, role: str, array: NDArray[Any], rows: Rows) -> NDArray[Any]:
+        if role not in rows.labels:
+            return array
+        codes = self.labels[role].codes
+        wide = np.array([0, *(codes[name] for name in rows.labels[role].names[1:])])
+        return np.asarray(wide.astype(smallest_unsigned(len(self.labels[role])))[array])
+
+
+def _order(events: EventRows) -> list[NDArray[Any]]:
+    """What ties of time are broken by: the source has no order of rows, so everything that tells two rows apart."""
+    further = [each for each in (events.until, events.value, *events.columns.values()) if each is not None]
+    return [*events.order, events.touchpoint, *further]
+
+
+def _at_home(vocabulary: Vocabulary, own: Vocabulary) -> Vocabulary:
+    return evolve(vocabulary, customers=own.customers, journeys=own.journeys)
