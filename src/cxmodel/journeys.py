@@ -12,10 +12,13 @@ from attrs import evolve, field, frozen
 
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
+from cxmodel.analysis.outlook import Outlook, Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
+from cxmodel.analysis.positions import Position, PositionTable, latest_history
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
+from cxmodel.analysis.what_if import WhatIf, WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
@@ -47,6 +50,7 @@ class Journeys(Measurable):
     population: MemoryPopulation = field(repr=False)
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
+    _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -268,6 +272,56 @@ class Journeys(Measurable):
     ) -> FunnelTable:
         """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
         return self.measure(Funnel(steps, within=within, strict=strict))
+
+    # looking ahead
+
+    def outlook(self, goal: Goal | str, *, order: int = 3, until: datetime | None = None) -> Outlook:
+        """What is likely next and in the end, fitted in one pass: small, and quick to ask about one customer.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            order: Most touchpoints remembered.
+            until: Fit on events before this moment only, to hold the rest against it (`Outlook.evaluate`).
+        """
+        wanted = self._goal(goal)
+        key = (wanted, order, until)
+        if key not in self._outlooks:
+            self._outlooks[key] = self.measure(Outlooks(goal=wanted, order=order, until=until))
+        return self._outlooks[key]
+
+    def position(self, customer: str | int, *, goal: Goal | str, now: datetime | None = None) -> Position:
+        """Where a customer is in their latest journey: before, now and next.
+
+        Args:
+            customer: The customer's id.
+            goal: Where the journey is to lead, or the touchpoint at which it does.
+            now: The present; the end of the data if not given.
+
+        Raises:
+            UnknownCustomerError: No event carries this id; names the nearest ones.
+        """
+        history = latest_history(self.population, str(customer))
+        return self.outlook(goal).position(history, now or self.facts.last)
+
+    def positions(self, goal: Goal | str, *, now: datetime | None = None) -> PositionTable:
+        """Where all customers are in their latest journeys, as a columnar table.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            now: The present; the end of the data if not given.
+        """
+        return self.outlook(goal).positions(self.population, now)
+
+    def what_if(self, goal: Goal | str) -> WhatIf:
+        """What would happen if a transition were removed, added, improved or redirected.
+
+        The answers come from a first-order chain; they are refused, with the reason, unless that chain also
+        reproduces on held-out customers what it was not fitted to.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+        """
+        return self.measure(WhatIfs(goal=self._goal(goal)))
 
     # keeping and growing
 

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from cxmodel.analysis.credits import CreditComparison, CreditTable
 from cxmodel.analysis.funnels import FunnelStep, FunnelTable
+from cxmodel.analysis.impact_results import ImpactTable
 from cxmodel.analysis.paths import Path, PathTable, Remainder, TopPaths
 from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.errors import DocumentError, listed
 from cxmodel.exporters.columns import transitions_body, transitions_of
+from cxmodel.exporters.impacts import impact_body, impact_of
 from cxmodel.exporters.measures import (
     breakdown_body,
     breakdown_of,
@@ -80,6 +82,8 @@ def _measure_body(obj: object, metric: str) -> Record:
         return credit_body(obj)
     if isinstance(obj, CreditComparison):
         return comparison_body(obj)
+    if isinstance(obj, ImpactTable):
+        return impact_body(obj)
     if isinstance(obj, Breakdown):
         return breakdown_body(obj, document)
     to_dict = getattr(obj, "to_dict", None)
@@ -173,7 +177,7 @@ def _read_funnel(root: Place) -> FunnelTable:
 
 
 def _read_measure(root: Place) -> object:
-    kind = root["kind"].one_of(("breakdown", "credit", "credits", "estimate", "other"))
+    kind = root["kind"].one_of(("breakdown", "credit", "credits", "estimate", "impact", "other"))
     if kind == "other":
         raise DocumentError(
             f"{root.path} is the result of {root['metric'].text()!r}, whose class only its plugin knows",
@@ -183,6 +187,8 @@ def _read_measure(root: Place) -> object:
         return single_estimate_of(root)
     if kind == "credit":
         return credit_of(root)
+    if kind == "impact":
+        return impact_of(root)
     return comparison_of(root) if kind == "credits" else breakdown_of(root, result)
 
 

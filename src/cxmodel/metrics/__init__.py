@@ -17,6 +17,7 @@ from cxmodel.analysis.funnel_details import FunnelDetail
 from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
+from cxmodel.analysis.impact import Impact
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
@@ -97,6 +98,7 @@ __all__ = [
     "Grams",
     "Graph",
     "HandOffs",
+    "Impact",
     "LastCredit",
     "Length",
     "LengthDistribution",

@@ -12,8 +12,8 @@ from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError
 from cxmodel.model.scales import Direction
 
 Flag = Literal[
-    "censored", "degenerate", "dependence_unknown", "direct", "empty", "not_identifiable", "open_unknown",
-    "overlapping", "small_n", "suppressed",
+    "censored", "control_failed", "degenerate", "dependence_unknown", "direct", "empty", "not_identifiable",
+    "open_unknown", "overlapping", "small_n", "structural_lift", "suppressed", "unadjusted",
 ]  # fmt: skip
 
 

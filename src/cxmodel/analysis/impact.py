@@ -1,0 +1,373 @@
+"""Impact: how much of an outcome would be lost, or won, without a touchpoint. Estimated, signed, with its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from attrs import evolve, field, frozen, validators
+
+from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
+from cxmodel.analysis.credits import goal_missing
+from cxmodel.analysis.impact_results import ImpactEstimate, ImpactTable, Positivity
+from cxmodel.analysis.risk_sets import HELD, Instead, Layout, Runs, keyed
+from cxmodel.data.blocks import Block, Unit
+from cxmodel.errors import InvalidValueError, NotMeasurableError, unknown
+from cxmodel.model.estimates import Estimate, Flag, Interval
+from cxmodel.model.goals import Goal
+from cxmodel.model.readings import Facts
+from cxmodel.model.scales import Direction
+from cxmodel.stats.arrays import Ints, grouped_sum
+from cxmodel.stats.floats import Floats, ratio
+from cxmodel.stats.intervals import newcombe_difference
+from cxmodel.tallies.cells import Cells
+from cxmodel.tallies.inference import Columns, quiet
+from cxmodel.tallies.metrics import SMALL, SumMetric, SumTally
+from cxmodel.tallies.observations import Observations
+from cxmodel.tallies.sums import Sums
+
+_UNKNOWN_TIME: Final = np.iinfo(np.int64).min
+_YES: Final = frozenset({"1", "true", "yes"})
+_NO: Final = frozenset({"0", "false", "no"})
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise InvalidValueError(f"expected a list of names, got the text {names!r}", hint=f"Write [{names!r}]")
+    return tuple(names)
+
+
+@frozen(kw_only=True)
+class Impact(SumTally[ImpactTable]):
+    """Estimated impact of every touchpoint on an outcome: what would be lost without it. Signed, unlike credit.
+
+    At each step the journeys still running that have not passed the touchpoint are compared: those that pass it now
+    against those of equal history that do not. Equal are the attributes held constant, the touches so far and the time
+    so far (both in classes), and the way in. The differences are averaged over the histories of those that pass it
+    (standardisation, or g-computation, by cells). Only events before the outcome are looked at. It is an effect only
+    as far as nothing else tells the two apart: without attributes to hold constant every row is flagged ``unadjusted``.
+
+    Share or points of the score, −1 to 1 for a goal, higher is better. Interval by customer: jackknife over 128 folds
+    of customers, or ``bootstrap=``. E-value: VanderWeele & Ding 2017, 10.7326/M16-2607. Standardisation: Robins 1986,
+    10.1016/0270-0255(86)90088-6.
+
+    Attributes:
+        outcome: A goal, or a metric of the journeys' answers such as ``MeanScore``.
+        adjust_for: Attributes of customers or journeys to hold constant: whatever moves both the touchpoint and the
+            outcome, and is known before the touchpoint.
+        seen: Touchpoints of which it is held constant whether they were passed before.
+        controls: Touchpoints that cannot have an effect. If the interval of one excludes none, every row is flagged
+            ``control_failed``.
+        holdout: Attribute that flags randomly held out journeys (true or false); told first, with Newcombe's interval.
+        instead: ``"nothing"`` compares with journeys that never pass it, whether they go on or stop; ``"another"``
+            with journeys that pass another touchpoint at this very step, so that long journeys meet only long ones.
+
+    Example:
+        >>> from cxmodel import datasets, journeys
+        >>> study = datasets.known_truth(2000)
+        >>> log = journeys.read_events(study.events.to_dicts(), customer="customer", journey="journey",
+        ...                            touchpoint="touchpoint", time="time")
+        >>> log = log.with_customers(study.customers.to_dicts(), customer="customer", attributes=["persona"])
+        >>> goal = Goal("purchase", touchpoints=["Checkout"])
+        >>> impact = log.measure(Impact(outcome=goal, adjust_for=["persona"]))
+        >>> impact["Chat"].relative.value > 0 > impact["Complaint"].relative.value
+        True
+    """
+
+    name: ClassVar[str] = "impact"
+    unit: ClassVar[str] = "share"
+    direction: ClassVar[Direction] = "higher"
+    observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
+    clustered: ClassVar[bool] = False
+
+    outcome: Goal | SumMetric
+    adjust_for: tuple[str, ...] = field(default=(), converter=_names)
+    seen: tuple[str, ...] = field(default=(), converter=_names)
+    controls: tuple[str, ...] = field(default=(), converter=_names)
+    holdout: str | None = None
+    instead: Instead = field(default="nothing", validator=validators.in_(("nothing", "another")))
+
+    def missing(self, facts: Facts) -> str | None:
+        """An outcome that cannot be had, or names that do not occur."""
+        if isinstance(self.outcome, Goal):
+            lost = goal_missing(self.outcome, facts)
+        elif self.outcome.observes != "response":
+            lost = f"an outcome is a goal or a metric of answers, and {self.outcome.name!r} is neither"
+        else:
+            lost = self.outcome.missing(facts)
+        for name in (*self.controls, *self.seen):
+            if lost is None and name not in facts.known_touchpoints:
+                lost = f"{unknown('touchpoint', name, facts.known_touchpoints)}"
+        for name in (*self.adjust_for, *([] if self.holdout is None else [self.holdout])):
+            if lost is None and name not in facts.journey_columns:
+                lost = f"{unknown('attribute', name, facts.journey_columns)}"
+        return lost
+
+    def observe(self, block: Block) -> Observations:
+        """One observation per journey and step, and per touchpoint that it passes."""
+        runs = (
+            _until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else _until_answer(block, self.outcome)
+        )
+        layout = self._layout(block.vocabulary)
+        row, key = keyed(block, runs, layout)
+        if self.holdout is not None:
+            held = _held(block, self.holdout)[runs.journey]
+            some = np.flatnonzero(held >= 0)
+            zero = np.zeros(some.size, np.int64)
+            row, key = (np.concatenate(pair) for pair in (
+                (row, some), (key, layout.pack(0, HELD, held[some], zero, zero)),
+            ))  # fmt: skip
+        numbers = {"n": np.ones(row.size), "outcome": runs.outcome[row]}
+        return Observations("journey", runs.journey[row], numbers, key)
+
+    def result(self, sums: Sums, cells: Cells[Any], level: float) -> ImpactTable:
+        """Contrast every touchpoint in all replicates."""
+        layout = self._layout(cells.vocabulary)
+        held, sums = _apart(sums, layout)
+        if not sums.rows:
+            return self._table({}, 0, self._none("no journeys to measure", 0, cells), None)
+        replicates = Replicates.of(sums, cells.bootstrap, cells.seed)
+        rows = _Rows(self, Contrasts(sums, layout, replicates), replicates, layout, cells, level)
+        names = cells.vocabulary.touchpoints
+        groups = {names[code]: rows.row(code) for code in rows.contrasts.touchpoints.tolist()}
+        journeys = round(float(rows.contrasts.journeys[0]))
+        average = rows.estimate(rows.contrasts.outcomes / rows.contrasts.journeys, journeys)
+        return self._table(groups, journeys, average, self._holdout(held, cells, level))
+
+    def _layout(self, vocabulary: Any) -> Layout:
+        return Layout(vocabulary, self.instead, self.adjust_for, self.seen)
+
+    def _none(self, reason: str, n: int, cells: Cells[Any]) -> Estimate:
+        return Estimate(value=None, n=n, unit=self.unit, reason=reason, flags=("empty",), origin=cells.origin)
+
+    def _table(
+        self, groups: dict[str, ImpactEstimate], journeys: int, average: Estimate, holdout: Estimate | None
+    ) -> ImpactTable:
+        failed = tuple(name for name in self.controls if name in groups and _excludes_none(groups[name].effect))
+        flags: list[Flag] = [] if self.adjust_for else ["unadjusted"]
+        flags += ["control_failed"] if failed else []
+        return ImpactTable(
+            by=("touchpoint",), metric=self.name, overlapping=True, outcome=self.outcome.name, journeys=journeys,
+            groups={name: _flagged(each, flags) for name, each in groups.items()},
+            average=average, instead=self.instead, adjusted_for=self.adjust_for, controls=self.controls, failed=failed,
+            holdout=holdout,
+        )  # fmt: skip
+
+    def _holdout(self, held: Sums, cells: Cells[Any], level: float) -> Estimate | None:
+        if self.holdout is None:
+            return None
+        _, _, group, _, _ = self._layout(cells.vocabulary).unpack(held.key)
+        n = [float(held["n"][group == each].sum()) if held.rows else 0.0 for each in (0, 1)]
+        if not all(n):
+            return self._none(f"{self.holdout!r} leaves one of the two groups empty", round(sum(n)), cells)
+        won = [float(held["outcome"][group == each].sum()) for each in (0, 1)]
+        interval = None
+        if isinstance(self.outcome, Goal):
+            low, high = newcombe_difference(won[0], n[0], won[1], n[1], level)
+            interval = Interval(float(low), float(high), level, "newcombe, randomised groups")
+        return Estimate(
+            value=won[0] / n[0] - won[1] / n[1], n=round(sum(n)), interval=interval, unit=_unit(self.outcome),
+            direction="higher", origin=cells.origin, flags=("small_n",) if min(n) < SMALL else (),
+        )  # fmt: skip
+
+
+@frozen(eq=False)
+class _Rows:
+    """What it takes to make the row of a touchpoint."""
+
+    metric: Impact
+    contrasts: Contrasts
+    replicates: Replicates
+    layout: Layout
+    cells: Cells[Any]
+    level: float
+
+    def row(self, code: int) -> ImpactEstimate:
+        """The row of a touchpoint."""
+        real, placebo = self.contrasts.real(code), self.contrasts.placebo(code)
+        n, whole = round(float(real.compared[0])), round(float(self.contrasts.journeys[0]))
+        journeys, goal = self.contrasts.journeys, isinstance(self.metric.outcome, Goal)
+        reason, flags = self._unidentifiable(real, goal), self._flags(real, placebo)
+        risk = self.estimate(
+            ratio(real.outcome, real.expected), n, "ratio", reason if goal else _SCORES, flags, log=True
+        )
+        e_value, limit = e_values(risk)
+        return ImpactEstimate(
+            touchpoint=self.cells.vocabulary.touchpoints[code],
+            reach=self.estimate(real.exposed / journeys, whole, "share"),
+            effect=self.estimate(ratio(real.lift, real.compared), n, reason=reason, flags=flags),
+            population=self.estimate(real.lift / journeys, n, reason=reason, flags=flags),
+            relative=self.estimate(
+                ratio(real.lift, self.contrasts.outcomes), n, "share", reason if goal else _SCORES, flags
+            ),
+            risk_ratio=risk,
+            placebo=self.estimate(ratio(placebo.lift, placebo.compared), n),
+            e_value=e_value, e_value_limit=limit,
+            positivity=tuple(
+                Positivity(cell=self.layout.words(cell), exposed=count, compared=real.matched.get(cell, 0))
+                for cell, count in real.whole.items()
+            ),
+        )  # fmt: skip
+
+    def estimate(
+        self, values: Floats, n: int, unit: str | None = None, reason: str | None = None,
+        flags: Sequence[Flag] = (), log: bool = False,
+    ) -> Estimate:  # fmt: skip
+        """The value with its interval; ratios are resampled as logarithms."""
+        unit = _unit(self.metric.outcome) if unit is None else unit
+        value = float(values[0])
+        if reason is not None or not math.isfinite(value):
+            reason = reason or "there is nothing to compare"
+            return Estimate(
+                value=None, n=n, unit=unit, reason=reason, flags=tuple(flags), origin=self.cells.origin,
+                direction="higher",
+            )  # fmt: skip
+        low, high = self._ends(values, log)
+        known = math.isfinite(low + high)
+        return Estimate(
+            value=value, n=n, unit=unit, direction="higher", flags=tuple(flags), origin=self.cells.origin,
+            interval=Interval(low, high, self.level, self.replicates.method) if known else None,
+        )  # fmt: skip
+
+    def _ends(self, values: Floats, log: bool) -> tuple[float, float]:
+        if not log:
+            return self.replicates.interval(values, self.level)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = self.replicates.interval(np.log(values), self.level)
+        return math.exp(low), math.exp(high)
+
+    def _unidentifiable(self, real: Contrast, goal: bool) -> str | None:
+        if not real.compared[0]:
+            return "no journey of equal history does without it"
+        if goal and real.outcome[0] == real.compared[0]:
+            return "only journeys that reach the goal pass it"
+        return None
+
+    def _flags(self, real: Contrast, placebo: Contrast) -> list[Flag]:
+        flags: list[Flag] = ["small_n"] if real.compared[0] < SMALL else []
+        if self._unidentifiable(real, isinstance(self.metric.outcome, Goal)):
+            flags.append("not_identifiable")
+        lift = self.estimate(ratio(placebo.lift, placebo.compared), 0)
+        return [*flags, "structural_lift"] if _excludes_none(lift) else flags
+
+
+_SCORES: Final = "a score has no natural zero, so it has no shares and no ratios"
+
+
+def e_values(risk: Estimate) -> tuple[float | None, float | None]:
+    """The E-value of a risk ratio, and of the end of its interval that is nearest to 1.
+
+    RR + √(RR·(RR − 1)), with 1/RR for a ratio below 1 (VanderWeele & Ding 2017, 10.7326/M16-2607); from 1 (no
+    confounding is needed) upwards.
+
+    Args:
+        risk: The risk ratio.
+
+    Example:
+        >>> [round(each, 2) for each in e_values(Estimate(value=3.9, n=99, interval=Interval(1.8, 8.7, 0.95, "")))]
+        [7.26, 3.0]
+    """
+    if risk.value is None or risk.value <= 0:
+        return None, None
+    if risk.interval is None:
+        return _e_value(risk.value), None
+    low, high = risk.interval.low, risk.interval.high
+    return _e_value(risk.value), 1.0 if low <= 1 <= high else _e_value(low if low > 1 else high)
+
+
+def _e_value(ratio_: float) -> float:
+    away = ratio_ if ratio_ >= 1 else 1 / ratio_
+    return away + math.sqrt(away * (away - 1))
+
+
+def _until_goal(block: Block, goal: Goal) -> Runs:
+    """Journeys up to the goal, or to their end; those in progress have no outcome yet."""
+    reached = block.reached(goal)
+    counts = block.lengths > 0
+    if block.still_open is not None:
+        counts &= (reached >= 0) | ~block.still_open
+    rows = np.flatnonzero(counts)
+    won = reached[rows] >= 0
+    return Runs(
+        rows, np.where(won, reached[rows] - block.journey_offsets[rows], block.lengths[rows]), won.astype(float)
+    )
+
+
+def _until_answer(block: Block, metric: SumMetric) -> Runs:
+    """Journeys with an answer of known time, up to the first one; their outcome is the mean of their answers."""
+    if block.answers is None:
+        return Runs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    seen = metric.observe(block)
+    known = np.flatnonzero(block.answers.time[seen.at] != _UNKNOWN_TIME)
+    at = seen.at[known]
+    journey, weight = block.answers.journey[at], block.answers.weight[at]
+    numbers = np.stack([values[known] for values in seen.numbers.values()])
+    value = quiet(metric.value, Columns(tuple(seen.numbers), numbers))
+    total = grouped_sum(journey, weight, block.journeys)
+    cut = np.full(block.journeys, np.iinfo(np.int64).max)
+    np.minimum.at(cut, journey, block.answers.time[at])
+    before = grouped_sum(block.journey, (block.time < cut[block.journey]).astype(np.float64), block.journeys)
+    rows = np.flatnonzero(total > 0)
+    return Runs(
+        rows, before[rows].astype(np.int64), (grouped_sum(journey, weight * value, block.journeys)[rows] / total[rows])
+    )
+
+
+def _held(block: Block, name: str) -> Ints:
+    """(journeys,) 1 where randomly held out, 0 where not, −1 where it is not known."""
+    labels, values = block.vocabulary.columns.get(name), block.journey_columns[name]
+    if labels is None:
+        whole = np.where(np.isfinite(values.astype(np.float64)), values, -1).astype(np.int64)
+        words = ["0", "1"] if np.isin(whole, [-1, 0, 1]).all() else ["other numbers"]
+    else:
+        used = np.unique(values[values > 0]).tolist()
+        words = [labels.names[code].lower() for code in used]
+        meaning = np.array([1 if each.lower() in _YES else 0 if each.lower() in _NO else -1 for each in labels.names])
+        whole = meaning[values.astype(np.int64)]
+    strange = [word for word in words if word not in _YES | _NO]
+    if strange:
+        raise NotMeasurableError(
+            f"impact: the hold-out {name!r} says {strange[0]!r}, and it is not known whether that is held out",
+            hint="Write true for journeys held out at random and false for the others",
+        )
+    return np.asarray(whole, np.int64)
+
+
+def _apart(sums: Sums, layout: Layout) -> tuple[Sums, Sums]:
+    """The rows of the hold-out, and the others."""
+    if not sums.rows:
+        return sums, sums
+    kind, when, *_ = layout.unpack(sums.key)
+    held = (kind == 0) & (when == HELD)
+    return _rows_of(sums, held), _rows_of(sums, ~held)
+
+
+def _rows_of(sums: Sums, keep: Any) -> Sums:
+    rows, inside = np.flatnonzero(keep), np.flatnonzero(keep[sums.bucket_row])
+    place = np.cumsum(keep) - 1
+    return Sums(
+        sums.names, sums.group[rows], sums.key[rows], sums.count[rows], sums.customers[rows], sums.total[:, rows],
+        sums.cross[:, :, rows], sums.simple[:, :, rows], place[sums.bucket_row[inside]], sums.bucket[inside],
+        sums.bucket_total[:, inside],
+    )  # fmt: skip
+
+
+def _unit(outcome: Goal | SumMetric) -> str:
+    return "share" if isinstance(outcome, Goal) else outcome.unit
+
+
+def _excludes_none(effect: Estimate) -> bool:
+    return effect.interval is not None and 0.0 not in effect.interval
+
+
+def _flagged(row: ImpactEstimate, flags: Sequence[Flag]) -> ImpactEstimate:
+    def more(estimate: Estimate) -> Estimate:
+        return evolve(estimate, flags=(*estimate.flags, *flags))
+
+    return evolve(
+        row, effect=more(row.effect), population=more(row.population), relative=more(row.relative),
+        risk_ratio=more(row.risk_ratio),
+    )  # fmt: skip
