@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-duckdb15 check docs bench lock clean
+.PHONY: help demo test test-duckdb15 check docs bench bench-peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,9 @@ docs: $(VENV)/.dev ## Build the documentation and run its examples
 
 bench: $(VENV)/.dev ## Time the library against the plain reading of the same file
 	@$(BIN)/python benchmarks/run.py
+
+bench-peers: $(VENV)/.dev ## Compare with pm4py, retentioneering, Polars and DuckDB (the first two get their own environments)
+	@$(BIN)/python benchmarks/peers/run.py
 
 LOCK := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate

@@ -6,13 +6,19 @@ import importlib
 import json
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
+
+import logs
+from attrs import frozen
 
 GAP = timedelta(days=30)
 WITHIN = timedelta(days=7)
+REPLICATES = 1_000
 
 
 def reading_polars(path: str) -> int:
@@ -46,10 +52,10 @@ def reading_duckdb_numpy(path: str) -> int:
     return len(connection.execute(query).fetchnumpy()["ts"])
 
 
-def _journeys(path: str) -> Any:
+def _journeys(path: str, limit: str | None = None) -> Any:
     import cxmodel as cx
 
-    return cx.read_events(path, customer="customer", touchpoint="touchpoint", time="ts")
+    return cx.read_events(path, customer="customer", touchpoint="touchpoint", time="ts", memory_limit=limit)
 
 
 def _goal() -> Any:
@@ -66,6 +72,11 @@ def prepare(path: str) -> int:
 def graph(path: str) -> int:
     """Transitions with exact median waits, as a NetworkX graph."""
     return int(_journeys(path).graph().number_of_edges())
+
+
+def transitions(path: str) -> int:
+    """The same as a columnar table, whatever the size of the vocabulary."""
+    return len(_journeys(path).transitions())
 
 
 def variants(path: str) -> int:
@@ -85,19 +96,124 @@ def funnel(path: str) -> int:
     return len(_journeys(path).funnel(["search", "add to cart", _goal()], within=WITHIN).steps)
 
 
-def one_pass(path: str) -> int:
+def one_pass(path: str, limit: str | None = None) -> int:
     """Split at gaps and the goal, then graph, paths, credits and funnel in one pass."""
     import cxmodel as cx
 
     m, goal = cx.metrics, _goal()
-    journeys = _journeys(path).split(gap=GAP, at=goal)
+    journeys = _journeys(path, limit).split(gap=GAP, at=goal)
     steps = ["search", "add to cart", goal]
     return len(journeys.measure(m.Graph(), m.Paths(), m.Credits(goal=goal), m.Funnel(steps, within=WITHIN)))
 
 
+def graph_2gb(path: str) -> int:
+    """The graph under a limit of 2 GB."""
+    return int(_journeys(path, "2GB").graph().number_of_edges())
+
+
+def one_pass_2gb(path: str) -> int:
+    """The pass under a limit of 2 GB."""
+    return one_pass(path, "2GB")
+
+
+def nps(path: str) -> int:
+    """Read the events and the answers, attach, and NPS by touchpoint with intervals."""
+    import cxmodel as cx
+
+    answers = cx.read_responses(
+        f"{logs.answers(Path(path))}", customer="customer", score="score", time="ts", touchpoint="touchpoint",
+        scale=cx.Scale.nps(),
+    )  # fmt: skip
+    journeys = _journeys(path).with_responses(answers, within=timedelta(days=1))
+    return len(journeys.measure(cx.metrics.Nps(), by="touchpoint").groups)
+
+
+def markov(journeys: Any) -> int:
+    """Markov credit of prepared journeys: one pass."""
+    import cxmodel as cx
+
+    return len(journeys.measure(cx.metrics.MarkovCredit(goal=_goal())).groups)
+
+
+def markov_replicates(journeys: Any) -> int:
+    """The same with 1,000 bootstrap replicates."""
+    import cxmodel as cx
+
+    return len(journeys.measure(cx.metrics.MarkovCredit(goal=_goal()), bootstrap=REPLICATES, seed=1).groups)
+
+
+def _counted(path: str) -> tuple[Any, ...]:
+    """Transitions, starts, goals and losses as counts."""
+    import numpy as np
+
+    table = _journeys(path).split(at=_goal()).transitions()
+    goal = table.touchpoints.index("purchase")
+    counts = np.zeros((len(table.touchpoints),) * 2)
+    counts[table.source, table.target] = table.transitions
+    won = counts[:, goal].copy()
+    counts[:, goal] = 0.0
+    keep = np.arange(len(table.touchpoints)) != goal
+    return counts[np.ix_(keep, keep)], table.starts[keep].astype(float), won[keep], table.ends[keep].astype(float)
+
+
+def markov_solve(counts: tuple[Any, ...]) -> int:
+    """Exact removal effects of every touchpoint, from counted transitions."""
+    from cxmodel.stats.chains import chain_from_counts, removal_effects
+
+    return int(removal_effects(chain_from_counts(*counts)).size)
+
+
+def _prepared(path: str) -> str:
+    return f"{logs.prepared(Path(path))}"
+
+
+def reopen(folder: str) -> int:
+    """Open prepared journeys, checksums compared, and say what can be asked."""
+    import cxmodel as cx
+
+    return int(cx.open_journeys(folder).facts.events)
+
+
+def reopen_graph(folder: str) -> int:
+    """Open prepared journeys and draw the graph."""
+    import cxmodel as cx
+
+    return int(cx.open_journeys(folder).graph().number_of_edges())
+
+
+def _growing(path: str) -> tuple[Any, list[Path]]:
+    return _journeys(path), logs.batches(Path(path))
+
+
+def append(growing: tuple[Any, list[Path]]) -> int:
+    """Ten batches of 1,000 later events of known customers, one after the other."""
+    journeys, batches = growing
+    for batch in batches:
+        journeys = journeys.append(f"{batch}")
+    return int(journeys.facts.events)
+
+
+def _nothing(path: str) -> str:
+    return path
+
+
+@frozen
+class Task:
+    """What is timed, and what is made ready before the clock starts."""
+
+    work: Callable[[Any], int]
+    ready: Callable[[str], Any] = _nothing
+
+
 READERS = (reading_polars, reading_duckdb_arrow, reading_duckdb_numpy)
-TASKS: dict[str, Callable[[str], int]] = {
-    task.__name__: task for task in (*READERS, prepare, graph, variants, credits, funnel, one_pass)
+FROM_FILE = (prepare, graph, transitions, variants, credits, funnel, one_pass, graph_2gb, one_pass_2gb, nps)
+TASKS: dict[str, Task] = {work.__name__: Task(work) for work in (*READERS, *FROM_FILE)} | {
+    "markov": Task(markov, _journeys),
+    "markov_replicates": Task(markov_replicates, _journeys),
+    "markov_solve": Task(markov_solve, _counted),
+    "reopen": Task(reopen, _prepared),
+    "reopen_graph": Task(reopen_graph, _prepared),
+    "append": Task(append, _growing),
 }
 IMPORTS = {
     "reading_polars": ("polars",),
@@ -112,35 +228,54 @@ OURS = (
     "duckdb",
     "nanoarrow",
     "cxmodel.journeys",
+    "cxmodel.responses",
     "cxmodel.metrics",
 )
 
 
+class Memory:
+    """The most anonymous memory while the task runs: without mapped pages of files, which any pressure takes back."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._watch.join()
+
+    def _look(self) -> None:
+        status = Path("/proc/self/status")
+        while status.exists():
+            line = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+            self.most = max(self.most, int(line.split()[1]))
+            if self._done.wait(0.02):
+                return
+
+
 def main() -> None:
-    """Import, then time the task alone."""
+    """Import and make ready, then time the task alone."""
     name, path = sys.argv[1:3]
     begun = time.perf_counter()
     for module in IMPORTS.get(name, OURS):
         importlib.import_module(module)
     imports = time.perf_counter() - begun
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    begun = time.perf_counter()
-    result = TASKS[name](path)
-    wall = time.perf_counter() - begun
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    task = TASKS[name]
+    given = task.ready(path)
+    with Memory() as memory:
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        begun = time.perf_counter()
+        result = task.work(given)
+        wall = time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(
-        json.dumps(
-            {
-                "task": name,
-                "imports": imports,
-                "wall": wall,
-                "cpu": cpu,
-                "mb": after.ru_maxrss // 1024,
-                "result": result,
-            }
-        )
-    )
+    figures = {"task": name, "imports": imports, "wall": wall, "cpu": cpu, "result": result}
+    print(json.dumps(figures | {"mb": after.ru_maxrss // 1024, "own_mb": memory.most // 1024}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from cxmodel.errors import InvalidValueError, NotComparableError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix, offsets_of
+from cxmodel.stats.arrays import Bools, Ints, Keys, mix, offsets_of, ranges
 
 _Words: TypeAlias = NDArray[np.object_]
 
@@ -84,7 +84,7 @@ class _Wanted:
         journey: Source key of the journey; meaningless without one.
         has_journey: Whether an id of a journey was given and is known here.
         touchpoint: Code of the touchpoint that it is about; −1 where none was said.
-        place: Answer row.
+        by_customer: The order of the answers by their customer.
     """
 
     customer: Keys
@@ -92,6 +92,7 @@ class _Wanted:
     journey: Keys
     has_journey: Bools
     touchpoint: Ints
+    by_customer: Ints
 
 
 def attach(
@@ -180,7 +181,7 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
     touchpoint[(rows.touchpoint > 0) & (touchpoint < 0)] = -2
     if about is not None:
         touchpoint[touchpoint == -1] = codes.get(about, -2)
-    return _Wanted(customer, has_customer, journey, has_journey, touchpoint)
+    return _Wanted(customer, has_customer, journey, has_journey, touchpoint, np.argsort(customer))
 
 
 def _keys(
@@ -249,7 +250,7 @@ def _scopes(
     size = rows.row.size
     low, high = np.full(size, -1), np.full(size, -1)
     if rows.customer is not None:
-        row, found = _rows_of(block.customer, wanted.customer)
+        row, found = _rows_of(block.customer, wanted.customer, wanted.by_customer)
         found &= wanted.has_customer
         low[found], high[found] = block.customer_offsets[row[found]], block.customer_offsets[row[found] + 1]
     named = wanted.has_journey
@@ -271,11 +272,19 @@ def _scopes(
     return taken, low[taken], high[taken], named[taken]
 
 
-def _rows_of(keys: Keys, wanted: Keys) -> tuple[Ints, Bools]:
-    order = np.argsort(keys)
-    at = np.minimum(np.searchsorted(keys, wanted, sorter=order), keys.size - 1)
-    row = order[at]
-    return row, keys[row] == wanted
+def _rows_of(keys: Keys, wanted: Keys, order: Ints) -> tuple[Ints, Bools]:
+    """The row of each wanted key, where there is one; the keys are distinct, a wanted one may come often.
+
+    The keys are looked up among the wanted ones, which were sorted once for all blocks: the other way round every
+    block would look up all of them.
+    """
+    ascending, in_order = np.argsort(keys), wanted[order]
+    first = np.searchsorted(in_order, keys[ascending], "left")
+    last = np.searchsorted(in_order, keys[ascending], "right")
+    hits = order[ranges(first, last - first)]
+    row, found = np.zeros(wanted.size, np.int64), np.zeros(wanted.size, np.bool_)
+    row[hits], found[hits] = np.repeat(ascending, last - first), True
+    return row, found
 
 
 def _by_time(block: Block) -> Ints | None:
@@ -308,8 +317,8 @@ def _last_before(block: Block, order: Ints | None, hits: Bools, low: Ints, high:
         middle = np.minimum((a + b) // 2, times.size - 1)
         right = (a < b) & (times[middle] <= time)
         a, b = np.where(right, middle + 1, a), np.where((a < b) & ~right, middle, b)
-    latest = np.maximum.accumulate(np.where(marked, np.arange(marked.size), -1))
-    found = np.where(a > start, latest[np.maximum(a - 1, 0)], -1)
+    places = np.concatenate([[-1], np.flatnonzero(marked)])
+    found = places[np.searchsorted(places, a) - 1]
     found = np.where(found >= start, found, -1)
     return found if order is None else np.where(found >= 0, order[found], -1)
 
