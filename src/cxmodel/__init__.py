@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cxmodel import datasets as datasets
     from cxmodel import errors as errors
     from cxmodel import metrics as metrics
+    from cxmodel.analysis.outlook import Outlook as Outlook
+    from cxmodel.analysis.outlook import open_outlook as open_outlook
     from cxmodel.exporters.json import load_result as load_result
     from cxmodel.exporting import (
         Exported as Exported,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from cxmodel.model.people import (
         Touchpoint as Touchpoint,
     )
+    from cxmodel.model.rules import Rule as Rule
     from cxmodel.model.scales import Question as Question
     from cxmodel.model.scales import Scale as Scale
     from cxmodel.model.transitions import Transition as Transition
@@ -52,18 +55,19 @@ if TYPE_CHECKING:
 _MODULES: Final = ("by", "datasets", "errors", "metrics")
 _HOMES: Final = {
     "Breakdown": "model.breakdowns", "Channel": "model.people", "Department": "model.people",
-    "Estimate": "model.estimates",
-    "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates", "JourneyGraph": "graph",
-    "Journeys": "journeys", "Persona": "model.people", "Question": "model.scales", "Responses": "responses",
-    "Scale": "model.scales", "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
-    "export": "exporting", "installed_plugins": "exporting", "load_result": "exporters.json",
-    "open_journeys": "journeys", "read_events": "journeys", "read_responses": "responses",
+    "Estimate": "model.estimates", "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates",
+    "JourneyGraph": "graph", "Journeys": "journeys", "Outlook": "analysis.outlook", "Persona": "model.people",
+    "Question": "model.scales", "Responses": "responses", "Rule": "model.rules", "Scale": "model.scales",
+    "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions", "export": "exporting",
+    "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
+    "open_outlook": "analysis.outlook", "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
-    "Persona", "Question", "Responses", "Scale", "Stage", "Touchpoint", "Transition", "by", "datasets", "errors",
-    "export", "installed_plugins", "load_result", "metrics", "open_journeys", "read_events", "read_responses",
+    "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
+    "datasets", "errors", "export", "installed_plugins", "load_result", "metrics", "open_journeys", "open_outlook",
+    "read_events", "read_responses",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

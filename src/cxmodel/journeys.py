@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, get_args, overload
 
 from attrs import evolve, field, frozen
 
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
+from cxmodel.analysis.outlook import Outlook, Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
+from cxmodel.analysis.positions import Position, PositionTable, latest_history
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.data import appending, events, joining, selecting, storage
+from cxmodel.analysis.what_if import WhatIf, WhatIfs
+from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
 from cxmodel.data.roles import Roles
@@ -27,6 +30,7 @@ from cxmodel.measuring import Measurable
 from cxmodel.model.goals import Goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
+from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
 from cxmodel.typing import File, Source
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ class Journeys(Measurable):
     population: MemoryPopulation = field(repr=False)
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
+    _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -60,6 +65,12 @@ class Journeys(Measurable):
     def facts(self) -> Facts:
         """What can be asked."""
         return self.population.facts
+
+    @property
+    def vocabulary_report(self) -> VocabularyReport | None:
+        """What the rules of `read_events` made of the raw names; None without rules."""
+        renaming = self.population.renaming
+        return None if renaming is None else renaming.report()
 
     def _asked(self) -> MemoryPopulation:
         return self.population
@@ -144,6 +155,24 @@ class Journeys(Measurable):
         merged = self._then(selecting.merge_repeats, saying="repeats merged")
         note = f"{before - merged.facts.events:,} repeated events merged"
         return evolve(merged, population=evolve(merged.population, reading=merged.reading.noting(note)))
+
+    def fold_rare(
+        self, *, min_events: int | None = None, keep: int | None = None, into: str = OTHER
+    ) -> Journeys:  # fmt: skip
+        """Rare touchpoints become one explicit touchpoint; how many, and of how many events, stands in the reading.
+
+        Args:
+            min_events: Fold touchpoints with fewer events than this.
+            keep: Fold all but this many of the most frequent; of equally frequent ones the first in order of name stay.
+            into: What they become; events that are there already stay there.
+
+        Example:
+            >>> log = [{"who": "a", "what": what, "at": f"2026-01-0{day}"} for day, what in enumerate("ssxys", 1)]
+            >>> folded = read_events(log, customer="who", touchpoint="what", time="at").fold_rare(min_events=2)
+            >>> folded.paths().path(0).touchpoints
+            ('s', 's', 'other', 'other', 's')
+        """
+        return evolve(self, population=folding.fold_rare(self.population, min_events=min_events, keep=keep, into=into))
 
     def split(self, *, gap: timedelta | None = None, at: Goal | str | None = None) -> Journeys:
         """Cut journeys where two events lie more than ``gap`` apart, and after each event that meets ``at``."""
@@ -244,6 +273,56 @@ class Journeys(Measurable):
         """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
         return self.measure(Funnel(steps, within=within, strict=strict))
 
+    # looking ahead
+
+    def outlook(self, goal: Goal | str, *, order: int = 3, until: datetime | None = None) -> Outlook:
+        """What is likely next and in the end, fitted in one pass: small, and quick to ask about one customer.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            order: Most touchpoints remembered.
+            until: Fit on events before this moment only, to hold the rest against it (`Outlook.evaluate`).
+        """
+        wanted = self._goal(goal)
+        key = (wanted, order, until)
+        if key not in self._outlooks:
+            self._outlooks[key] = self.measure(Outlooks(goal=wanted, order=order, until=until))
+        return self._outlooks[key]
+
+    def position(self, customer: str | int, *, goal: Goal | str, now: datetime | None = None) -> Position:
+        """Where a customer is in their latest journey: before, now and next.
+
+        Args:
+            customer: The customer's id.
+            goal: Where the journey is to lead, or the touchpoint at which it does.
+            now: The present; the end of the data if not given.
+
+        Raises:
+            UnknownCustomerError: No event carries this id; names the nearest ones.
+        """
+        history = latest_history(self.population, str(customer))
+        return self.outlook(goal).position(history, now or self.facts.last)
+
+    def positions(self, goal: Goal | str, *, now: datetime | None = None) -> PositionTable:
+        """Where all customers are in their latest journeys, as a columnar table.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            now: The present; the end of the data if not given.
+        """
+        return self.outlook(goal).positions(self.population, now)
+
+    def what_if(self, goal: Goal | str) -> WhatIf:
+        """What would happen if a transition were removed, added, improved or redirected.
+
+        The answers come from a first-order chain; they are refused, with the reason, unless that chain also
+        reproduces on held-out customers what it was not fitted to.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+        """
+        return self.measure(WhatIfs(goal=self._goal(goal)))
+
     # keeping and growing
 
     def append(self, src: Source, *, tz: str | None = None) -> Journeys:
@@ -301,22 +380,23 @@ def read_events(
     department: str | None = None, contact: str | None = None, stage: str | None = None, value: str | None = None,
     source: str | None = None, until: str | None = None, lifecycle: tuple[str, str, str] | None = None,
     instance: str | None = None, currency: str | None = None, order: Sequence[str] = (),
-    attributes: Sequence[str] = (), tz: str | None = None, memory_limit: str | None = None,
+    attributes: Sequence[str] = (), rules: Sequence[Rule] = (), unmatched: Unmatched = "keep", tz: str | None = None,
+    memory_limit: str | None = None,
 ) -> Journeys: ...  # fmt: skip
 @overload
 def read_events(
     src: File | Sequence[File], *, preset: str, channel: str | None = None, department: str | None = None,
     contact: str | None = None, stage: str | None = None, value: str | None = None, source: str | None = None,
     until: str | None = None, currency: str | None = None, order: Sequence[str] = (), attributes: Sequence[str] = (),
-    tz: str | None = None, memory_limit: str | None = None,
+    rules: Sequence[Rule] = (), unmatched: Unmatched = "keep", tz: str | None = None, memory_limit: str | None = None,
 ) -> Journeys: ...  # fmt: skip
 def read_events(
     src: Source, *, customer: str | None = None, touchpoint: str | None = None, time: str | None = None,
     journey: str | None = None, channel: str | None = None, department: str | None = None, contact: str | None = None,
     stage: str | None = None, value: str | None = None, source: str | None = None, until: str | None = None,
     lifecycle: tuple[str, str, str] | None = None, instance: str | None = None, currency: str | None = None,
-    order: Sequence[str] = (), attributes: Sequence[str] = (), preset: str | None = None, tz: str | None = None,
-    memory_limit: str | None = None,
+    order: Sequence[str] = (), attributes: Sequence[str] = (), rules: Sequence[Rule] = (),
+    unmatched: Unmatched = "keep", preset: str | None = None, tz: str | None = None, memory_limit: str | None = None,
 ) -> Journeys:  # fmt: skip
     """Read an event log.
 
@@ -346,6 +426,9 @@ def read_events(
         currency: Currency of the values, for instance ``"EUR"``.
         order: Columns that break ties of time.
         attributes: Further columns to keep; those with one value per journey become facts about journeys.
+        rules: How raw names and addresses become touchpoints; the first rule that matches wins, and
+            `Journeys.vocabulary_report` says what each matched.
+        unmatched: What becomes of names that no rule matches: ``"keep"`` their own name, or ``"other"``.
         preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of the reading engine (``"2GB"``).
@@ -356,7 +439,7 @@ def read_events(
     Raises:
         UnknownColumnError: A column is not there; lists what is, and the nearest name.
         UnknownNameError: There is no reader of that name.
-        InvalidValueError: It is not said which columns are who, where and when.
+        InvalidValueError: It is not said which columns are who, where and when; a rule cannot be applied.
         NoRowsError: Nothing could be kept.
 
     Example:
@@ -379,11 +462,24 @@ def read_events(
         customer=customer or "", touchpoint=touchpoint or "", time=time or "", journey=journey, until=until,
         value=value, named={role: column for role, column in named.items() if column is not None},
         attributes=tuple(attributes), order=tuple(order), lifecycle=lifecycle, instance=instance,
-        currency=currency,
+        currency=currency, rules=_rules(rules, unmatched), unmatched=unmatched,
     )  # fmt: skip
     if reader is not None:
         return Journeys(reading.read(src, reader, roles, tz=tz, memory_limit=memory_limit))
     return Journeys(events.read(src, roles, tz=tz, memory_limit=memory_limit))
+
+
+def _rules(rules: Iterable[object], unmatched: str) -> tuple[Rule, ...]:
+    own: list[Rule] = []
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise InvalidValueError(
+                f"{rule!r} is no rule", hint="Write rules=[cx.Rule.glob('/product/*', to='Product')]"
+            )
+        own.append(rule)
+    if unmatched not in get_args(Unmatched):
+        raise InvalidValueError(unknown("treatment of unmatched names", str(unmatched), get_args(Unmatched)))
+    return tuple(own)
 
 
 def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys:

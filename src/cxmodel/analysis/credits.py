@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -31,7 +31,7 @@ from cxmodel.tallies.inference import (
 )
 from cxmodel.tallies.metrics import SMALL, SumTally, Tally
 from cxmodel.tallies.observations import Observations, observe
-from cxmodel.tallies.sums import Sums
+from cxmodel.tallies.sums import Sums, merge_sums, no_sums, tabulate
 
 _FEWEST: Final = 2
 
@@ -113,15 +113,7 @@ class CreditMetric(SumTally[CreditTable]):
 
     def observe(self, block: Block) -> Observations:
         """One observation per converting journey and touchpoint; behind the last key direct ones, then all journeys."""
-        width = len(block.vocabulary.touchpoints)
-        journeys, at, position, length, direct = before_conversion(block, self.goal)
-        pair, place = compress(journeys * width + block.touchpoint[at])
-        credit = grouped_sum(place, self.split(block, journeys, at, position, length), pair.size)
-        everybody = np.flatnonzero(block.lengths > 0)
-        rows = np.concatenate([pair // width, direct, everybody])
-        key = np.concatenate([pair % width, np.full(direct.size, width), np.full(everybody.size, width + 1)])
-        credited = np.concatenate([credit, np.ones(direct.size), np.zeros(everybody.size)])
-        return observe("journey", rows, key, credit=credited)
+        return observe_splits(block, self.goal, {"credit": self})
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> CreditTable:
         """Totals by touchpoint with delta or resampled intervals."""
@@ -149,6 +141,26 @@ class CreditMetric(SumTally[CreditTable]):
             groups={names[key]: each for key, each in estimates.items() if key < len(names)},
             direct=_flagged(direct),
         )  # fmt: skip
+
+
+def observe_splits(block: Block, goal: Goal, models: Mapping[str, CreditMetric]) -> Observations:
+    """What several models make of the events before each conversion, one number per model.
+
+    One observation per converting journey and touchpoint. Conversions without any stand under the key behind the last
+    touchpoint; under the next key stand all journeys, so that replicates can be scaled to as many as there are.
+    """
+    width = len(block.vocabulary.touchpoints)
+    journeys, at, position, length, direct = before_conversion(block, goal)
+    pair, place = compress(journeys * width + block.touchpoint[at])
+    everybody = np.flatnonzero(block.lengths > 0)
+    rows = np.concatenate([pair // width, direct, everybody])
+    key = np.concatenate([pair % width, np.full(direct.size, width), np.full(everybody.size, width + 1)])
+    rest = [np.ones(direct.size), np.zeros(everybody.size)]
+    numbers = {
+        name: np.concatenate([grouped_sum(place, model.split(block, journeys, at, position, length), pair.size), *rest])
+        for name, model in models.items()
+    }
+    return observe("journey", rows, key, **numbers)
 
 
 def _flagged(direct: Estimate) -> Estimate:
@@ -461,7 +473,7 @@ class _Chain:
 
 
 @frozen(kw_only=True)
-class Credits(Tally[tuple[Sums, ...], CreditComparison]):
+class Credits(Tally[tuple[Sums, Sums], CreditComparison]):
     """First, last, linear, Shapley and Markov credit in one pass.
 
     Attributes:
@@ -477,30 +489,40 @@ class Credits(Tally[tuple[Sums, ...], CreditComparison]):
     order: int = 1
 
     @property
-    def models(self) -> Sequence[SumTally[CreditTable]]:
-        """The models."""
-        simple = (FirstCredit, LastCredit, LinearCredit, ShapleyCredit)
-        return (*(model(goal=self.goal) for model in simple), MarkovCredit(goal=self.goal, order=self.order))
+    def splits(self) -> dict[str, CreditMetric]:
+        """The models that split each conversion on its own, by name."""
+        models = (FirstCredit, LastCredit, LinearCredit, ShapleyCredit)
+        return {model.name: model(goal=self.goal) for model in models}
+
+    @property
+    def chain(self) -> MarkovCredit:
+        """The model that needs the whole chain."""
+        return MarkovCredit(goal=self.goal, order=self.order)
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur."""
-        return self.models[-1].missing(facts)
+        return self.chain.missing(facts)
 
-    def start(self) -> tuple[Sums, ...]:
-        """Nothing for any model."""
-        return tuple(model.start() for model in self.models)
+    def start(self) -> tuple[Sums, Sums]:
+        """Nothing seen."""
+        return no_sums(), no_sums()
 
-    def add(self, state: tuple[Sums, ...], block: Block, cells: Cells[Any]) -> tuple[Sums, ...]:
-        """Every model looks at the block."""
-        return tuple(model.add(s, block, cells) for model, s in zip(self.models, state, strict=True))
+    def add(self, state: tuple[Sums, Sums], block: Block, cells: Cells[Any]) -> tuple[Sums, Sums]:
+        """All splits look at the events before conversions together, the chain at its steps."""
+        splits = tabulate(block, observe_splits(block, self.goal, self.splits), cells)
+        return merge_sums(state[0], splits), self.chain.add(state[1], block, cells)
 
-    def merge(self, a: tuple[Sums, ...], b: tuple[Sums, ...]) -> tuple[Sums, ...]:
-        """Model by model."""
-        return tuple(model.merge(x, y) for model, x, y in zip(self.models, a, b, strict=True))
+    def merge(self, a: tuple[Sums, Sums], b: tuple[Sums, Sums]) -> tuple[Sums, Sums]:
+        """Add the sums."""
+        return merge_sums(a[0], b[0]), merge_sums(a[1], b[1])
 
-    def finish(self, state: tuple[Sums, ...], cells: Cells[Any], level: float) -> Mapping[int, CreditComparison]:
+    def finish(self, state: tuple[Sums, Sums], cells: Cells[Any], level: float) -> Mapping[int, CreditComparison]:
         """Model by model, then group by group."""
-        tables = {m.name: m.finish(s, cells, level) for m, s in zip(self.models, state, strict=True)}
+        tables = {
+            name: model.finish(state[0].renamed({"n": "n", "credit": name}), cells, level)
+            for name, model in self.splits.items()
+        }
+        tables[self.chain.name] = self.chain.finish(state[1], cells, level)
         groups = dict.fromkeys(group for each in tables.values() for group in each)
         return {
             group: CreditComparison(models={name: each[group] for name, each in tables.items() if group in each})

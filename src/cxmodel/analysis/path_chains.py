@@ -156,7 +156,7 @@ class PathChain(SumTally[ChainTable]):
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> ChainTable:
         """Solve the chain for the data, and for each replicate."""
-        steps = _Steps.of(sums.key, len(cells.vocabulary.touchpoints) + 2)
+        steps = ChainSteps.of(sums.key, len(cells.vocabulary.touchpoints) + 2)
         if steps.states.size > MOST_STATES:
             raise NotMeasurableError(
                 f"{self.name}: a chain of {steps.states.size:,} touchpoints is too large to solve",
@@ -187,7 +187,7 @@ class PathChain(SumTally[ChainTable]):
             shown=(), other=0.0, origin=cells.origin,
         )  # fmt: skip
 
-    def _estimates(self, sums: Sums, steps: _Steps, cells: Cells[Any], level: float) -> tuple[Estimate, Estimate]:
+    def _estimates(self, sums: Sums, steps: ChainSteps, cells: Cells[Any], level: float) -> tuple[Estimate, Estimate]:
         """Entropy and expected events."""
         values = steps.values(sums["n"][None, :])[0]
         low, high, method = self._ends(sums, steps, values, cells, level)
@@ -208,7 +208,7 @@ class PathChain(SumTally[ChainTable]):
         return found[0], found[1]
 
     def _ends(
-        self, sums: Sums, steps: _Steps, values: Floats, cells: Cells[Any], level: float
+        self, sums: Sums, steps: ChainSteps, values: Floats, cells: Cells[Any], level: float
     ) -> tuple[Floats, Floats, str]:
         none = np.full(values.size, np.nan)
         if steps.states.size > MOST_REPLICATED:
@@ -250,7 +250,7 @@ def _visits(chain: Chain, states: Ints, cells: Cells[Any]) -> tuple[Visits, ...]
 
 
 @frozen(eq=False)
-class _Steps:
+class ChainSteps:
     """Where each row of the sums belongs in the chain.
 
     Attributes:
@@ -266,7 +266,7 @@ class _Steps:
     to_goal: Any
 
     @classmethod
-    def of(cls, key: Ints, width: int) -> _Steps:
+    def of(cls, key: Ints, width: int) -> ChainSteps:
         """Read the keys: (code + 1 or 0 for the start) × width + (code + 1, 0 for lost, width − 1 for the goal)."""
         context, last = key // width, key % width
         to_goal = last == width - 1

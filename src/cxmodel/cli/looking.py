@@ -38,8 +38,13 @@ def _check_document(journeys: Journeys) -> dict[str, Any]:
         "touchpoints": len(facts.touchpoints), "names": list(facts.touchpoints),
         "first": facts.first and facts.first.isoformat(), "last": facts.last and facts.last.isoformat(),
         "columns": {"events": list(facts.event_columns), "journeys": list(facts.journey_columns)},
-        "notes": reading["notes"],
+        "notes": reading["notes"], **_vocabulary_document(journeys),
     }  # fmt: skip
+
+
+def _vocabulary_document(journeys: Journeys) -> dict[str, Any]:
+    report = journeys.vocabulary_report
+    return {} if report is None else {"vocabulary": report.to_dict()}
 
 
 def _checked(journeys: Journeys) -> str:
@@ -64,6 +69,9 @@ def _checked(journeys: Journeys) -> str:
     )
     head = ["touchpoint", "events", "journeys"]
     lines += ["", table(head, [[name, f"{n:,}", f"{passing:,}"] for name, n, passing in rows], right=(1, 2))]
+    if (report := journeys.vocabulary_report) is not None:
+        used = [[str(use.rule), f"{use.names:,}", f"{use.events:,}"] for use in report.uses]
+        lines += ["", table(["rule", "names", "events"], used, right=(1, 2))]
     columns = [*facts.event_columns, *facts.journey_columns]
     if columns:
         lines += ["", "Can be grouped by: " + ", ".join(columns)]

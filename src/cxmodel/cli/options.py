@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 from attrs import fields, frozen
 
+from cxmodel.cli.rulebooks import RuleBook
 from cxmodel.errors import CxmodelError
 from cxmodel.model.scales import Scale
 
@@ -89,6 +90,14 @@ def _code(text: str) -> tuple[str, float | None]:
         raise click.BadParameter(f"{meant!r} in {text!r} is no number.") from None
 
 
+def as_rules(_ctx: click.Context, _param: click.Parameter, path: str | None) -> RuleBook:
+    """The rules of a file; none without one."""
+    try:
+        return RuleBook() if path is None else RuleBook.read(Path(path))
+    except CxmodelError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def as_settings(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Settings ``NAME=VALUE``."""
     parts = [text.partition("=") for text in texts]
@@ -112,6 +121,7 @@ class EventOptions:
     attribute: tuple[str, ...]
     attributes_from: tuple[str, ...]
     preset: str | None
+    rules: RuleBook
     tz: str | None
     matches: str | None
     gap: timedelta | None
@@ -168,6 +178,10 @@ event_options = _stacked(
             help="Facts about journeys from another table, joined on its column ID; repeatable.",
         ),
         click.option("--preset", metavar="NAME", help="Reader of a format of its own (see cxmodel plugins)."),
+        click.option(
+            "--rules", callback=as_rules, metavar="FILE",
+            help="How raw names and addresses become touchpoints: a list of rules, as JSON or TOML.",
+        ),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
         click.option("--matches", metavar="PATTERN", help="Only journeys on this path: 'cart => pay'."),
         click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),

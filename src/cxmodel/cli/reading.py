@@ -77,7 +77,10 @@ def read_journeys(
     if options.preset is not None:
         columns, roles = list(options.attribute), {"journey": "journey"}
         wanted = dict.fromkeys(options.attribute)
-        journeys = read_events(list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz)
+        journeys = read_events(
+            list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz,
+            rules=options.rules.rules, unmatched=options.rules.unmatched,
+        )  # fmt: skip
     else:
         columns = shared_columns(files)
         roles = _roles(options, columns, files)
@@ -101,7 +104,7 @@ def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, 
     return read_events(
         list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],
         journey=roles.get("journey"), channel=roles.get("channel"), value=options.value, until=options.until,
-        attributes=wanted, tz=options.tz,
+        attributes=wanted, rules=options.rules.rules, unmatched=options.rules.unmatched, tz=options.tz,
     )  # fmt: skip
 
 

@@ -36,8 +36,8 @@ def append(population: MemoryPopulation, source: Source, *, tz: str | None = Non
         InvalidValueError: When the population was selected from, cut, or carries answers.
     """
     roles = _appendable(population)
-    new, fresh, reading = read_rows_of(source, roles, tz=tz)
-    vocabulary, codes, rows = _widened(population.vocabulary, fresh, new)
+    new = read_rows_of(source, roles, tz=tz)
+    vocabulary, codes, rows = _widened(population.vocabulary, new.vocabulary, new.rows)
     blocks = [_recoded(_demoted(block, roles), vocabulary, codes) for block in population.parts]
     known = _customers(blocks, rows.customer)
     kept: list[Block] = []
@@ -52,7 +52,9 @@ def append(population: MemoryPopulation, source: Source, *, tz: str | None = Non
             kept.append(keep_journeys(block, ~inside))
         old.append(_rows_of(keep_journeys(block, inside)))
     parts = [*kept, *group(_joined([*old, _in_order(rows)]), vocabulary)]
-    return finished(parts, vocabulary, roles, _both(population.reading, reading))
+    before, after = population.renaming, new.renaming
+    renaming = before if before is None or after is None else before.plus(after)
+    return finished(parts, vocabulary, roles, _both(population.reading, new.reading), renaming)
 
 
 def _appendable(population: MemoryPopulation) -> Roles:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
@@ -16,6 +16,7 @@ from cxmodel.data.fields import Field
 from cxmodel.data.grouping import GIANT, ROWS_PER_BLOCK, EventRows, group, interleaved, promote, repeated
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Scan, collected, prepare
 from cxmodel.data.sources import open_tables
@@ -41,18 +42,29 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
     Raises:
         NoRowsError: When no row could be kept.
         UnknownColumnError: When a named column is not there.
+        InvalidValueError: When a rule holds an expression that the engine does not know.
     """
     fields = _fields(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
         if must_spill(scan, memory_limit):
             return _spilled(scan, roles)
-        rows, vocabulary, reading = _in_memory(scan, roles)
-    return finished(group(rows, vocabulary), vocabulary, roles, reading)
+        intake = _in_memory(scan, roles)
+    return finished(group(intake.rows, intake.vocabulary), intake.vocabulary, roles, intake.reading, intake.renaming)
 
 
-def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> tuple[EventRows, Vocabulary, Reading]:
-    """Events in the order of the source, what their codes mean, and what became of the rows."""
+@frozen(eq=False)
+class Intake:
+    """Events in the order of the source, what their codes mean, and what became of the rows and of their names."""
+
+    rows: EventRows
+    vocabulary: Vocabulary
+    reading: Reading
+    renaming: Renaming | None
+
+
+def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> Intake:
+    """Events in the order of the source."""
     fields = _fields(roles)
     with open_tables(source, [each.column for each in fields]) as (connection, tables):
         return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
@@ -62,35 +74,46 @@ def _fields(roles: Roles) -> list[Field]:
     overlap = sorted(set(roles.named) & set(roles.attributes))
     if overlap:
         raise InvalidValueError(f"{overlap[0]!r} is named twice: as a role and in attributes=")
+    check(roles.rules)
     return roles.fields()
 
 
-def _vocabulary(scan: Scan) -> Vocabulary:
+def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
     labels, identifiers = scan.labels(), scan.identifiers()
     return Vocabulary(
-        touchpoints=labels["touchpoint"].names[1:],
+        touchpoints=labels["touchpoint"].names[1:] if renaming is None else renaming.touchpoints,
         columns={role[1:]: labels.get(role) for role in scan.kinds() if _is(role, "=")},
         customers=identifiers["customer"],
         journeys=identifiers.get("journey"),
     )
 
 
-def _in_memory(scan: Scan, roles: Roles) -> tuple[EventRows, Vocabulary, Reading]:
+def _in_memory(scan: Scan, roles: Roles) -> Intake:
     rows = collected(scan)
-    if not rows.size:
-        raise NoRowsError("no event could be kept", hint=str(rows.reading))
-    events, counts = _paired(event_rows(rows.arrays, rows.labels), rows.arrays, rows.labels, roles)
-    return events, _vocabulary(scan), rows.reading.noting(*_counted(counts))
+    renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
+    events, renaming, counts = _events(rows.arrays, rows.labels, roles, renaming)
+    reading = rows.reading if renaming is None else renaming.told(rows.reading)
+    if not events.time.size:
+        raise NoRowsError("no event could be kept", hint=str(reading))
+    return Intake(events, _vocabulary(scan, renaming), reading.noting(*_counted(counts)), renaming)
 
 
-def _paired(
-    events: EventRows, arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels], roles: Roles
-) -> tuple[EventRows, dict[str, int]]:
-    """Events with their ends, where the log has rows for starts and completes; and what was met on the way."""
-    if roles.lifecycle is None:
-        return events, {}
-    rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
-    return pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+def _events(
+    arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels], roles: Roles, renaming: Renaming | None
+) -> tuple[EventRows, Renaming | None, dict[str, int]]:
+    """Events with touchpoints by the rules, and with ends where the log has rows for starts and completes.
+
+    Starts and completes are paired by their raw names: a rule never pairs what the log keeps apart.
+    """
+    if renaming is not None:
+        raw = arrays["touchpoint"] - 1
+        renaming, keep = renaming.counting(raw), renaming.kept(raw)
+        arrays = arrays if keep is None else {role: array[keep] for role, array in arrays.items()}
+    events, counts = event_rows(arrays, labels), dict[str, int]()
+    if roles.lifecycle is not None:
+        rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
+        events, counts = pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+    return events if renaming is None else renaming.renamed(events), renaming, counts
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:
@@ -99,7 +122,9 @@ def _counted(counts: Mapping[str, int]) -> list[str]:
 
 def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
     """The population of blocks on disk: rows go through one file per partition of customers."""
-    folder, vocabulary, labels = SpillFolder(), _vocabulary(scan), scan.labels()
+    folder, labels = SpillFolder(), scan.labels()
+    renaming = renaming_of(labels["touchpoint"].names[1:], roles)
+    vocabulary = _vocabulary(scan, renaming)
     shelf = SpillShelf(scan, folder.path)
     counts: Counter[str] = Counter()
     blocks = []
@@ -108,7 +133,7 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
         shelf.flush()
         shelf.close()
         for number, arrays in shelf.partitions():
-            events, met = _paired(event_rows(arrays, labels), arrays, labels, roles)
+            events, renaming, met = _events(arrays, labels, roles, renaming)
             counts.update(met)
             entries = [
                 write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
@@ -119,22 +144,28 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
         folder.close()
         raise full_disk(folder.path, error) from None
     reading = scan.reading(shelf.tally, shelf.kept)
+    reading = reading if renaming is None else renaming.told(reading)
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
     reading = reading.noting(*_counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
-    return evolve(finished(blocks, vocabulary, roles, reading), keeper=folder)
+    return evolve(finished(blocks, vocabulary, roles, reading, renaming), keeper=folder)
 
 
-def finished(parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading) -> MemoryPopulation:
+def finished(
+    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None
+) -> MemoryPopulation:
     """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted."""
     blocks, facts = promote(parts, roles.attributes)
-    reading = reading.noting(*_notes(blocks, vocabulary, roles, facts))
+    reading = reading.noting(
+        *_notes(blocks, vocabulary, roles, facts), *(renaming.report().notes() if renaming else ())
+    )
     found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
     described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
     vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
     blocks = [evolve(block, vocabulary=vocabulary) for block in blocks]
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
+        renaming=renaming,
         origin=Origin(source=fingerprint(blocks, vocabulary), rejected=reading.rejected_rows),
     )  # fmt: skip
 

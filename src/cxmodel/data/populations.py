@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
 from cxmodel.data.times import moment
 from cxmodel.errors import NoRowsError
@@ -30,6 +31,7 @@ class MemoryPopulation:
         origin: Which log, window and filters these are.
         currency: Currency of the values.
         roles: How it was read, where rows can be appended.
+        renaming: What became of the raw names, where rules were given.
         keeper: What keeps blocks on disk alive; it goes with the last population that uses them.
     """
 
@@ -39,6 +41,7 @@ class MemoryPopulation:
     origin: Origin
     currency: str | None = None
     roles: Roles | None = None
+    renaming: Renaming | None = field(default=None, repr=False)
     keeper: object = field(default=None, repr=False)
 
     def blocks(self) -> Iterator[Block]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from cxmodel.data.fields import Field
+from cxmodel.model.rules import Rule, Unmatched
 
 
 @frozen(kw_only=True)
@@ -26,6 +27,8 @@ class Roles:
         lifecycle: Column and its texts for start and complete.
         instance: Column that says which start and complete belong together.
         currency: Currency of the values.
+        rules: How raw names become touchpoints; the first that matches wins.
+        unmatched: What becomes of names that no rule matches.
     """
 
     customer: str
@@ -40,6 +43,8 @@ class Roles:
     lifecycle: tuple[str, str, str] | None = None
     instance: str | None = None
     currency: str | None = None
+    rules: tuple[Rule, ...] = ()
+    unmatched: Unmatched = "keep"
 
     def fields(self) -> list[Field]:
         """What to read."""

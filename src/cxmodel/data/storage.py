@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Answers, Block, Labels, Vocabulary
 from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
 from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Count, Example, Reading
+from cxmodel.model.rules import Rule
 from cxmodel.model.scales import Question, Scale, scale_of
 
 SCHEMA: Final = "cxmodel/prepared/1"
@@ -88,7 +90,9 @@ def _write(population: MemoryPopulation, folder: Path) -> None:
     blocks = [
         write_arrays(folder / f"block-{i:05d}.bin", block_arrays(block)) for i, block in enumerate(population.parts)
     ]
-    ids = write_arrays(folder / "identifiers.bin", _identifier_arrays(population.vocabulary))
+    ids = write_arrays(
+        folder / "identifiers.bin", _identifier_arrays(population.vocabulary) | _renaming_arrays(population.renaming)
+    )
     manifest = {
         "schema": SCHEMA,
         "vocabulary": _vocabulary_document(population.vocabulary),
@@ -98,7 +102,7 @@ def _write(population: MemoryPopulation, folder: Path) -> None:
             "window": list(population.origin.window), "rejected": population.origin.rejected,
         },
         "currency": population.currency,
-        "roles": None if population.roles is None else asdict(population.roles),
+        "roles": None if population.roles is None else _roles_document(population.roles),
         "identifiers": ids,
         "blocks": blocks,
     }  # fmt: skip
@@ -220,7 +224,7 @@ def load(path: Path, *, verify: bool = True) -> MemoryPopulation:
     )
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
-        currency=manifest["currency"], roles=_roles(manifest["roles"]),
+        currency=manifest["currency"], roles=(roles := _roles(manifest["roles"])), renaming=_renaming(ids, roles),
     )  # fmt: skip
 
 
@@ -247,11 +251,16 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def _roles_document(roles: Roles) -> dict[str, Any]:
+    return asdict(roles) | {"rules": [rule.to_dict() for rule in roles.rules]}
+
+
 def _roles(document: Mapping[str, Any] | None) -> Roles | None:
     if document is None:
         return None
     about: dict[str, Any] = dict(document)
     about |= {name: tuple(about[name]) for name in ("attributes", "order")}
+    about["rules"] = tuple(Rule.from_dict(rule) for rule in about.get("rules", ()))
     about["lifecycle"] = None if about["lifecycle"] is None else tuple(about["lifecycle"])
     return Roles(**about)
 
@@ -264,6 +273,27 @@ def _identifier_arrays(vocabulary: Vocabulary) -> Arrays:
     for name, (codes, _) in vocabulary.touchpoint_columns.items():
         out[f"touchpoint:{name}"] = codes
     return out
+
+
+def _renaming_arrays(renaming: Renaming | None) -> Arrays:
+    if renaming is None:
+        return {}
+    touchpoints = Texts.of(renaming.touchpoints)
+    return {
+        "renaming:data": renaming.raw.data, "renaming:offsets": renaming.raw.offsets, "renaming:rule": renaming.rule,
+        "renaming:touchpoint": renaming.touchpoint, "renaming:events": renaming.events,
+        "renaming:touchpoints:data": touchpoints.data, "renaming:touchpoints:offsets": touchpoints.offsets,
+    }  # fmt: skip
+
+
+def _renaming(ids: Arrays, roles: Roles | None) -> Renaming | None:
+    arrays = _prefixed(ids, "renaming:")
+    if not arrays or roles is None:
+        return None
+    return Renaming(
+        roles.rules, roles.unmatched, Texts(arrays["data"], arrays["offsets"]), arrays["rule"], arrays["touchpoint"],
+        tuple(Texts(arrays["touchpoints:data"], arrays["touchpoints:offsets"])), arrays["events"],
+    )  # fmt: skip
 
 
 def _vocabulary_document(vocabulary: Vocabulary) -> dict[str, Any]:

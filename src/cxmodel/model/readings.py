@@ -87,7 +87,7 @@ class Reading:
         lines = [f"{self.rows:,} rows read, {self.kept:,} kept"]
         for reason, each in self.rejected.items():
             shown = "; ".join(str(example) for example in each.examples)
-            lines.append(f"  {each.count:,} rejected: {reason} ({shown})")
+            lines.append(f"  {each.count:,} rejected: {reason}" + (f" ({shown})" if shown else ""))
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 

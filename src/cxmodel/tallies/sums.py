@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
@@ -53,6 +53,17 @@ class Sums:
     def rows(self) -> int:
         """Number of (group, key) rows."""
         return int(self.group.size)
+
+    def renamed(self, names: Mapping[str, str]) -> Sums:
+        """Some of the numbers under new names: new name → name here."""
+        if not self.rows:
+            return self
+        picked = [self.names.index(name) for name in names.values()]
+        square = np.ix_(picked, picked)
+        return evolve(
+            self, names=tuple(names), total=self.total[picked], cross=self.cross[square], simple=self.simple[square],
+            bucket_total=self.bucket_total[picked],
+        )  # fmt: skip
 
     def of(self, group: int) -> Sums:
         """The rows of one group."""

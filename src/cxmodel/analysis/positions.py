@@ -1,0 +1,255 @@
+"""Positions: where customers are on their way to a goal, what came before, and what is likely next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from attrs import field, frozen
+
+from cxmodel.data.blocks import Block
+from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.texts import Texts, find
+from cxmodel.data.times import instant, moment
+from cxmodel.errors import UnknownCustomerError, listed
+from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.stats.arrays import Bools, Ints, integers
+from cxmodel.stats.floats import Floats
+
+if TYPE_CHECKING:
+    from cxmodel.analysis.outlook import Outlook
+
+LEFT: Final = "left"
+_LOOKED_AT: Final = 20_000
+
+
+@frozen
+class NextStep:
+    """What may follow.
+
+    Attributes:
+        touchpoint: Name of a touchpoint or of the goal; ``"left"`` where no step follows.
+        probability: Its probability, 0 to 1.
+        interval: Wilson interval on the steps seen after the same touchpoints.
+    """
+
+    touchpoint: str
+    probability: float
+    interval: Interval | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        ends = self.interval and {
+            "low": self.interval.low, "high": self.interval.high, "level": self.interval.level,
+            "method": self.interval.method,
+        }  # fmt: skip
+        return {"touchpoint": self.touchpoint, "probability": self.probability, "interval": ends}
+
+
+@frozen(kw_only=True)
+class Position:
+    """Before, now and next for one customer.
+
+    Attributes:
+        goal: Name of the goal.
+        touchpoint: Where the customer is; None before the first touchpoint.
+        stage: Stage of that touchpoint, where stages are known.
+        since: When they came there, where times are known.
+        waited_s: Seconds there until now; None without times.
+        before: What came before, oldest first.
+        next: What is likely next, the most likely first.
+        other: Probability of everything that ``next`` does not list.
+        chance: Chance to reach the goal, a share; n counts the journeys that were in the same place.
+        steps_to_goal: Expected steps to the goal, of those who reach it.
+        seconds_to_goal: Expected seconds from arriving here to the goal, of those who reach it.
+        usual_s: Time within which 90 % of those who left this touchpoint did so, in seconds.
+        stuck: Whether the customer is here for longer than that; None where it cannot be told.
+        reached: Whether the goal is reached already.
+        why: The same in words.
+    """
+
+    goal: str
+    touchpoint: str | None
+    stage: str | None = None
+    since: datetime | None = None
+    waited_s: float | None = None
+    before: tuple[str, ...] = ()
+    next: tuple[NextStep, ...] = ()
+    other: float = 0.0
+    chance: Estimate
+    steps_to_goal: float | None = None
+    seconds_to_goal: float | None = None
+    usual_s: float | None = None
+    stuck: bool | None = None
+    reached: bool = False
+    why: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "goal": self.goal, "touchpoint": self.touchpoint, "stage": self.stage,
+            "since": self.since.isoformat() if self.since else None, "waited_s": self.waited_s,
+            "before": list(self.before), "next": [each.to_dict() for each in self.next], "other": self.other,
+            "chance": self.chance.to_dict(), "steps_to_goal": self.steps_to_goal,
+            "seconds_to_goal": self.seconds_to_goal, "usual_s": self.usual_s, "stuck": self.stuck,
+            "reached": self.reached, "why": self.why,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.reached:
+            return self.why
+        likely = ", ".join(f"{each.touchpoint} {each.probability:.0%}" for each in self.next[:3])
+        return f"{self.why} Next: {likely}. Chance of {self.goal}: {self.chance}."
+
+
+@frozen(kw_only=True, eq=False)
+class PositionTable:
+    """Where all customers are, one row for the latest journey of each.
+
+    Attributes:
+        goal: Name of the goal.
+        touchpoints: Names of touchpoint codes.
+        customer: Ids.
+        touchpoint: (n,) code of the touchpoint; −1 where the goal is reached.
+        since_us: (n,) when they came there, µs UTC.
+        waited_s: (n,) seconds there until now.
+        chance: (n,) chance to reach the goal; nan where it is reached.
+        likely: (n,) most likely next: a touchpoint code, −1 for the goal, −2 for left, −3 where the goal is reached.
+        likely_share: (n,) its probability.
+        stuck: (n,) whether it is above the 90 % quantile of those who left.
+    """
+
+    goal: str
+    touchpoints: Sequence[str] = field(repr=False)
+    customer: Sequence[str] = field(repr=False)
+    touchpoint: Ints = field(repr=False)
+    since_us: Ints = field(repr=False)
+    waited_s: Floats = field(repr=False)
+    chance: Floats = field(repr=False)
+    likely: Ints = field(repr=False)
+    likely_share: Floats = field(repr=False)
+    stuck: Bools = field(repr=False)
+
+    def __len__(self) -> int:
+        return int(self.touchpoint.size)
+
+    @property
+    def reached(self) -> Bools:
+        """(n,) whether the goal is reached already."""
+        return self.touchpoint < 0
+
+    def to_records(self) -> list[dict[str, object]]:
+        """One record per customer."""
+        columns = zip(
+            self.customer, self.touchpoint.tolist(), self.since_us.tolist(), self.waited_s.tolist(),
+            self.chance.tolist(), self.likely.tolist(), self.likely_share.tolist(), self.stuck.tolist(), strict=True,
+        )  # fmt: skip
+        return [
+            {
+                "customer": who, "touchpoint": self.touchpoints[at] if at >= 0 else None, "reached": at < 0,
+                "since": moment(since).isoformat(), "waited_s": waited, "chance": chance if at >= 0 else None,
+                "next": self._name(likely), "next_probability": share if at >= 0 else None, "stuck": stuck,
+            }
+            for who, at, since, waited, chance, likely, share, stuck in columns
+        ]  # fmt: skip
+
+    def _name(self, code: int) -> str | None:
+        return self.touchpoints[code] if code >= 0 else {-1: self.goal, -2: LEFT}.get(code)
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {"goal": self.goal, "positions": self.to_records()}
+
+    def __str__(self) -> str:
+        there = int((~self.reached).sum())
+        return (
+            f"{len(self):,} customers: {len(self) - there:,} reached {self.goal}, {there:,} are on the way or left, "
+            f"{int(self.stuck.sum()):,} of them for longer than usual in one touchpoint"
+        )
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, in its largest unit.
+
+    Example:
+        >>> duration(90.0), duration(3 * 86_400)
+        ('1.5 min', '3 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def position_table(outlook: Outlook, population: MemoryPopulation, now: datetime | None) -> PositionTable:
+    """Where the latest journey of every customer is, all at once."""
+    population.require_events()
+    end = now or population.facts.last
+    parts = [_places(outlook, block) for block in population.blocks() if block.events]
+    code, since, context = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
+    on_the_way = code >= 0
+    distinct, place = np.unique(context, return_inverse=True)
+    shares = [outlook.model.distribution(each) for each in integers(distinct)]
+    best = np.array([int(np.argmax(each)) for each in shares], np.int64)
+    share = np.array([float(each.max()) for each in shares])
+    name = np.where(best == 0, -2, np.where(best == outlook.model.width - 1, -1, best - 1))
+    waited = np.maximum(((instant(end) if end else 0) - since) / 1e6, 0.0)
+    chance = outlook.solved[0][outlook.model.locate(context)]
+    return PositionTable(
+        goal=outlook.goal.name, touchpoints=outlook.touchpoints, customer=[text for part in parts for text in part[0]],
+        touchpoint=code, since_us=since, waited_s=waited, chance=np.where(on_the_way, chance, np.nan),
+        likely=np.where(on_the_way, name[place], -3), likely_share=np.where(on_the_way, share[place], np.nan),
+        stuck=on_the_way & (waited > np.append(outlook.long_s, np.nan)[code]),
+    )  # fmt: skip
+
+
+def latest(block: Block) -> Ints:
+    """The journey of each customer that has the latest last event; customers without events have none."""
+    filled = np.flatnonzero(block.lengths > 0)
+    order = np.lexsort((block.time[block.last], block.customer_of_journey[filled]))
+    owner = block.customer_of_journey[filled][order]
+    final = np.append(owner[1:] != owner[:-1], np.ones(min(owner.size, 1), np.bool_))
+    return np.asarray(filled[order][final], np.int64)
+
+
+def _places(outlook: Outlook, block: Block) -> tuple[list[str], Ints, Ints, Ints]:
+    """Customer, touchpoint (−1 at the goal), arrival there and context."""
+    journeys = latest(block)
+    first, last = block.journey_offsets[:-1][journeys], block.journey_offsets[1:][journeys] - 1
+    code = np.where(block.reached(outlook.goal)[journeys] >= 0, -1, block.touchpoint[last].astype(np.int64))
+    context = np.zeros(journeys.size, np.int64)
+    for back in range(outlook.model.order - 1, -1, -1):
+        there = last - back >= first
+        digit = np.where(there, block.touchpoint[np.maximum(last - back, 0)].astype(np.int64) + 1, 0)
+        context = context * outlook.model.width + digit
+    customers = block.customer[block.customer_of_journey[journeys]]
+    return list(block.vocabulary.customers.texts_of(customers)), code, block.time[last], context
+
+
+def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[str, datetime]]:
+    """Touchpoints and times of a customer's latest journey.
+
+    Raises:
+        UnknownCustomerError: No event carries this id; names the nearest ones.
+    """
+    names = population.vocabulary.touchpoints
+    keys, found = find(population.vocabulary.customers, Texts.of([customer]))
+    for block in population.blocks() if found[0] else ():
+        journeys = latest(block)
+        owners = block.customer[block.customer_of_journey[journeys]]
+        for journey in integers(journeys[owners == keys[0]]):
+            rows = slice(int(block.journey_offsets[journey]), int(block.journey_offsets[journey + 1]))
+            events = zip(integers(block.touchpoint[rows]), integers(block.time[rows]), strict=True)
+            return [(names[code], moment(time)) for code, time in events]
+    raise _unknown_customer(population, customer)
+
+
+def _unknown_customer(population: MemoryPopulation, customer: str) -> UnknownCustomerError:
+    every = (text for b in population.blocks() for text in b.vocabulary.customers.texts_of(b.customer))
+    near = get_close_matches(customer, list(islice(every, _LOOKED_AT)), n=3, cutoff=0.6)
+    message = f"there is no customer {customer!r} among {population.facts.customers:,}"
+    return UnknownCustomerError(message, hint=f"Near it: {listed(near)}" if near else None)

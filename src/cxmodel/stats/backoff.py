@@ -1,0 +1,260 @@
+"""Next steps from counted runs: long contexts where they were seen often, shorter ones where they were not.
+
+A step is one number: the digits of its context and of what follows, in base `width`. Of what follows, 0 is lost,
+width − 1 the goal, and the digits between are states; in a context 0 stands for "before the beginning".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from attrs import evolve, field, frozen
+
+from cxmodel.stats.arrays import Bools, Ints, grouped_sum
+from cxmodel.stats.floats import Floats
+
+_GRID: Final = tuple(2.0**power for power in range(14))
+
+
+@frozen(eq=False)
+class _Level:
+    """Counts of one order.
+
+    Attributes:
+        keys: (r,) ascending codes of (context, next).
+        counts: (r,) how often each was seen.
+        contexts: (c,) ascending codes of the contexts.
+        starts: (c + 1,) where the keys of each context begin.
+        seen: (c,) how often each was seen.
+    """
+
+    keys: Ints
+    counts: Floats
+    contexts: Ints
+    starts: Ints
+    seen: Floats
+
+
+def _level(codes: Ints, counts: Floats, width: int, order: int) -> _Level:
+    keys, place = np.unique(codes % width ** (order + 1), return_inverse=True)
+    total = grouped_sum(place, counts, keys.size)
+    contexts, starts, row = np.unique(keys // width, return_index=True, return_inverse=True)
+    return _Level(keys, total, contexts, np.append(starts, keys.size), grouped_sum(row, total, contexts.size))
+
+
+def _at(keys: Ints, values: Floats, wanted: Ints) -> Floats:
+    """Values of keys; 0 where a key is not there."""
+    row, there = _rows(keys, wanted)
+    return np.where(there, np.append(values, 0.0)[np.where(there, row, -1)], 0.0)
+
+
+def _rows(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
+    row = np.searchsorted(keys, wanted)
+    inside = np.minimum(row, max(keys.size - 1, 0))
+    return inside, (keys[inside] == wanted) if keys.size else np.zeros(wanted.shape, np.bool_)
+
+
+@frozen(eq=False, slots=False)
+class Backoff:
+    """Probabilities of the next step, interpolated from order 0 to `order`.
+
+    Formula: `p_k(j|c) = (n_cj + α_k·p_{k−1}(j|d))/(n_c + α_k)` with d, the context c without its oldest digit and
+    p_{−1} = `base` (MacKay & Peto 1995, doi:10.1017/S1351324900000218). At order 1, `novelty·base` is added to the
+    counts, so that what was never seen anywhere is not thought impossible. They sum to 1 for every context.
+
+    Attributes:
+        width: Base of the codes.
+        order: Digits of a context.
+        codes: (r,) ascending codes of (context, next) that were seen.
+        counts: (r,) how often.
+        base: (width,) what is held probable before anything was seen.
+        strengths: α of each order, from 0 to `order`; 0 takes what was seen as it is.
+        novelty: What is added at order 1 for things never seen, in steps.
+    """
+
+    width: int
+    order: int
+    codes: Ints = field(repr=False)
+    counts: Floats = field(repr=False)
+    base: Floats = field(repr=False)
+    strengths: tuple[float, ...]
+    novelty: float = 0.0
+
+    @cached_property
+    def levels(self) -> tuple[_Level, ...]:
+        """Counts of each order."""
+        return tuple(_level(self.codes, self.counts, self.width, order) for order in range(self.order + 1))
+
+    def probability(self, codes: Ints) -> Floats:
+        """Probability of what follows, given the context.
+
+        Args:
+            codes: (n,) codes of (context, next), with `order` digits of context.
+        """
+        p: Floats = self.base[codes % self.width]
+        for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
+            keys = codes % self.width ** (order + 1)
+            seen = _at(level.contexts, level.seen, keys // self.width)
+            new = self._new(order)
+            mass = seen + strength + new
+            lent = strength * p + new * self.base[codes % self.width]
+            mixed = (_at(level.keys, level.counts, keys) + lent) / np.where(mass > 0, mass, 1.0)
+            p = np.where(mass > 0, mixed, p)
+        return p
+
+    def _new(self, order: int) -> float:
+        return self.novelty if order == 1 else 0.0
+
+    def distribution(self, context: int) -> Floats:
+        """Probabilities (width,) of all that may follow a context; they sum to 1."""
+        p = self.base.copy()
+        for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
+            wanted = context % self.width**order
+            row = int(np.searchsorted(level.contexts, wanted))
+            there = row < level.contexts.size and int(level.contexts[row]) == wanted
+            new = self._new(order)
+            mass = strength + new + (float(level.seen[row]) if there else 0.0)
+            if mass > 0:
+                p = (strength / mass) * p + (new / mass) * self.base
+            if there:
+                rows = slice(int(level.starts[row]), int(level.starts[row + 1]))
+                p[level.keys[rows] % self.width] += level.counts[rows] / mass
+        return p
+
+    def fitted(self) -> Backoff:
+        """The same counts with the strengths that best predict each step from all others (leave one out).
+
+        Deleting one step deletes it from every order at once, so this needs no second pass and no held-out part.
+        """
+        base: Floats = self.base[self.codes % self.width]
+        p, chosen = base, []
+        for order, level in enumerate(self.levels):
+            keys = self.codes % self.width ** (order + 1)
+            others = _at(level.keys, level.counts, keys) - 1
+            around = _at(level.contexts, level.seen, keys // self.width) - 1
+            new = self._new(order)
+            found = [(others + a * p + new * base) / (around + a + new) for a in _GRID]
+            best = int(np.argmax([float(self.counts @ np.log(each)) for each in found]))
+            chosen.append(_GRID[best])
+            p = found[best]
+        return evolve(self, strengths=tuple(chosen))
+
+    # the chain over contexts
+
+    @cached_property
+    def _offsets(self) -> Sequence[int]:
+        return np.cumsum([0, *(level.contexts.size for level in self.levels)]).tolist()  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """Number of contexts of all orders, and one more: after it anything may follow, as `base` says."""
+        return self._offsets[-1] + 1
+
+    def locate(self, contexts: Ints, depth: int | None = None) -> Ints:
+        """Row of the longest context that was seen, of at most `depth` digits.
+
+        Args:
+            contexts: (n,) codes of contexts.
+            depth: Most digits to look at; `order` if not given.
+        """
+        found = np.zeros(contexts.shape, np.int64)
+        for order in range(1, (self.order if depth is None else depth) + 1):
+            level = self.levels[order]
+            row, there = _rows(level.contexts, contexts % self.width**order)
+            found = np.where(there, self._offsets[order] + row, found)
+        return found
+
+    def outlook(self, waits: Floats) -> tuple[Floats, Floats, Floats]:
+        """What comes of each context in the end.
+
+        A step from a context is drawn as `probability` says: with n_c/(n_c + α) from what was seen there, else from
+        the shorter context, and what follows then remembers only that. One sparse system for all contexts.
+
+        Args:
+            waits: (width,) mean time spent at each state before the next step.
+
+        Returns:
+            Per context (size,): probability of the goal; expected steps to it, and expected time to it once the
+            present state is left, of those who reach it (nan where nobody does).
+        """
+        from scipy.sparse.linalg import splu
+
+        matrix, goal = self._system()
+        free = _escapes(matrix, goal[0] + goal[1])
+        kept = matrix.multiply(free[:, None]).tocsr()
+        solver = splu((_identity(self.size) - kept).tocsc())
+        chance = np.where(free, solver.solve(np.where(free, goal[0], 0.0)), 0.0)
+        arriving, waiting = self._charges(chance, waits)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = solver.solve(np.where(free, arriving + goal[0], 0.0)) / chance
+            time = solver.solve(np.where(free, waiting, 0.0)) / chance
+        return np.clip(chance, 0.0, 1.0), np.where(chance > 0, steps, np.nan), np.where(chance > 0, time, np.nan)
+
+    @cached_property
+    def _moves(self) -> tuple[Ints, Ints, Floats]:
+        """Context, what follows and probability of every step that was seen, and of those that `base` allows."""
+        source, codes, share = [np.full(self.width, self.size - 1)], [np.arange(self.width)], [self.base]
+        for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
+            row = np.searchsorted(level.contexts, level.keys // self.width)
+            source.append(self._offsets[order] + row)
+            codes.append(level.keys)
+            share.append(level.counts / (level.seen[row] + strength + self._new(order)))
+        return np.concatenate(source), np.concatenate(codes), np.concatenate(share)
+
+    @cached_property
+    def _targets(self) -> Ints:
+        """Row of the context that each move leads to; −1 for an end."""
+        parts = [self._led(np.arange(self.width), 0)]
+        parts += [self._led(level.keys, order) for order, level in enumerate(self.levels)]
+        return np.concatenate(parts)
+
+    def _led(self, keys: Ints, order: int) -> Ints:
+        last = keys % self.width
+        inner = (last > 0) & (last < self.width - 1)
+        depth = min(order + 1, self.order)
+        return np.where(inner, self.locate(keys % self.width**depth, depth), -1)
+
+    def _system(self) -> tuple[Any, tuple[Floats, Floats]]:
+        from scipy.sparse import csr_array
+
+        source, codes, share = self._moves
+        target, last = self._targets, codes % self.width
+        inner = target >= 0
+        rows, columns, values = [source[inner]], [target[inner]], [share[inner]]
+        for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
+            row = self._offsets[order] + np.arange(level.contexts.size)
+            mass = level.seen + strength + self._new(order)
+            anything = np.full(row.size, self.size - 1)
+            rows += [row, row]
+            columns += [self.locate(level.contexts, order - 1) if order else anything, anything]
+            values += [strength / mass, self._new(order) / mass]
+        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+        goal, lost = (grouped_sum(source[ends], share[ends], self.size) for ends in (last == self.width - 1, last == 0))
+        return csr_array(entries, shape=(self.size, self.size)), (goal, lost)
+
+    def _charges(self, chance: Floats, waits: Floats) -> tuple[Floats, Floats]:
+        """Steps and time that are spent on the way to the goal, by the context that they begin in."""
+        source, codes, share = self._moves
+        inner = self._targets >= 0
+        worth = share[inner] * chance[self._targets[inner]]
+        steps = grouped_sum(source[inner], worth, self.size)
+        return steps, grouped_sum(source[inner], worth * waits[codes[inner] % self.width], self.size)
+
+
+def _identity(size: int) -> Any:
+    from scipy.sparse import eye_array
+
+    return eye_array(size, format="csr")
+
+
+def _escapes(matrix: Any, ends: Floats) -> Bools:
+    """From which contexts an end can be reached."""
+    free = ends > 0
+    while True:
+        wider = free | (matrix @ free.astype(np.float64) > 0)
+        if (wider == free).all():
+            return np.asarray(free)
+        free = wider
