@@ -25,7 +25,7 @@ def project_files() -> list[Path]:
     folders = ("src", "tests", "docs", "plugins", "benchmarks", ".ci")
     inside = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     kinds = {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".json", ""}
-    skipped = {"_build", "__pycache__"}
+    skipped = {"_build", "__pycache__", ".peers"}  # what others wrote
     return [
         path
         for path in [*ROOT.iterdir(), *inside]

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from cxmodel import datasets as datasets
     from cxmodel import errors as errors
     from cxmodel import metrics as metrics
+    from cxmodel.analysis.comparing import compare as compare
+    from cxmodel.analysis.decomposition import contributions as contributions
+    from cxmodel.analysis.decomposition import decompose as decompose
+    from cxmodel.analysis.drift import drift as drift
     from cxmodel.analysis.outlook import Outlook as Outlook
     from cxmodel.analysis.outlook import open_outlook as open_outlook
+    from cxmodel.analysis.planning import nonresponse_bounds as nonresponse_bounds
+    from cxmodel.analysis.planning import sample_size as sample_size
     from cxmodel.exporters.json import load_result as load_result
     from cxmodel.exporting import (
         Exported as Exported,
@@ -58,7 +64,10 @@ _HOMES: Final = {
     "Estimate": "model.estimates", "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates",
     "JourneyGraph": "graph", "Journeys": "journeys", "Outlook": "analysis.outlook", "Persona": "model.people",
     "Question": "model.scales", "Responses": "responses", "Rule": "model.rules", "Scale": "model.scales",
-    "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions", "export": "exporting",
+    "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
+    "compare": "analysis.comparing", "contributions": "analysis.decomposition",
+    "decompose": "analysis.decomposition", "drift": "analysis.drift", "nonresponse_bounds": "analysis.planning",
+    "sample_size": "analysis.planning", "export": "exporting",
     "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
     "open_outlook": "analysis.outlook", "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
@@ -66,8 +75,9 @@ _HOMES: Final = {
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
     "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
-    "datasets", "errors", "export", "installed_plugins", "load_result", "metrics", "open_journeys", "open_outlook",
-    "read_events", "read_responses",
+    "compare", "contributions", "datasets", "decompose", "drift", "errors", "export", "installed_plugins",
+    "load_result", "metrics", "nonresponse_bounds", "open_journeys", "open_outlook", "read_events",
+    "read_responses", "sample_size",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -18,7 +18,7 @@ import cxmodel as cx
 from cxmodel import metrics
 from cxmodel.testing import START, Row, logs
 
-few = settings(max_examples=20)
+few = settings(max_examples=12)
 ways: st.SearchStrategy[tuple[str, Callable[[cx.Journeys], cx.Journeys]]] = st.sampled_from([
     ("as read", lambda journeys: journeys),
     ("cut at gaps", lambda journeys: journeys.split(gap=timedelta(minutes=7))),

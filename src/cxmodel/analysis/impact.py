@@ -12,25 +12,21 @@ from attrs import evolve, field, frozen, validators
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.analysis.impact_results import ImpactEstimate, ImpactTable, Positivity
-from cxmodel.analysis.risk_sets import HELD, Instead, Layout, Runs, keyed
+from cxmodel.analysis.outcomes import held_out, until_answer, until_goal
+from cxmodel.analysis.risk_sets import HELD, Instead, Layout, keyed
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.errors import InvalidValueError, NotMeasurableError, unknown
+from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Ints, grouped_sum
+from cxmodel.stats.arrays import integers
 from cxmodel.stats.floats import Floats, ratio
 from cxmodel.stats.intervals import newcombe_difference
 from cxmodel.tallies.cells import Cells
-from cxmodel.tallies.inference import Columns, quiet
 from cxmodel.tallies.metrics import SMALL, SumMetric, SumTally
 from cxmodel.tallies.observations import Observations
 from cxmodel.tallies.sums import Sums
-
-_UNKNOWN_TIME: Final = np.iinfo(np.int64).min
-_YES: Final = frozenset({"1", "true", "yes"})
-_NO: Final = frozenset({"0", "false", "no"})
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
@@ -108,13 +104,11 @@ class Impact(SumTally[ImpactTable]):
 
     def observe(self, block: Block) -> Observations:
         """One observation per journey and step, and per touchpoint that it passes."""
-        runs = (
-            _until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else _until_answer(block, self.outcome)
-        )
+        runs = until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else until_answer(block, self.outcome)
         layout = self._layout(block.vocabulary)
         row, key = keyed(block, runs, layout)
         if self.holdout is not None:
-            held = _held(block, self.holdout)[runs.journey]
+            held = held_out(block, self.holdout)[runs.journey]
             some = np.flatnonzero(held >= 0)
             zero = np.zeros(some.size, np.int64)
             row, key = (np.concatenate(pair) for pair in (
@@ -132,7 +126,7 @@ class Impact(SumTally[ImpactTable]):
         replicates = Replicates.of(sums, cells.bootstrap, cells.seed)
         rows = _Rows(self, Contrasts(sums, layout, replicates), replicates, layout, cells, level)
         names = cells.vocabulary.touchpoints
-        groups = {names[code]: rows.row(code) for code in rows.contrasts.touchpoints.tolist()}
+        groups = {names[code]: rows.row(code) for code in integers(rows.contrasts.touchpoints)}
         journeys = round(float(rows.contrasts.journeys[0]))
         average = rows.estimate(rows.contrasts.outcomes / rows.contrasts.journeys, journeys)
         return self._table(groups, journeys, average, self._holdout(held, cells, level))
@@ -147,8 +141,11 @@ class Impact(SumTally[ImpactTable]):
         self, groups: dict[str, ImpactEstimate], journeys: int, average: Estimate, holdout: Estimate | None
     ) -> ImpactTable:
         failed = tuple(name for name in self.controls if name in groups and _excludes_none(groups[name].effect))
-        flags: list[Flag] = [] if self.adjust_for else ["unadjusted"]
-        flags += ["control_failed"] if failed else []
+        flags: list[Flag] = []
+        if not self.adjust_for:
+            flags.append("unadjusted")
+        if failed:
+            flags.append("control_failed")
         return ImpactTable(
             by=("touchpoint",), metric=self.name, overlapping=True, outcome=self.outcome.name, journeys=journeys,
             groups={name: _flagged(each, flags) for name, each in groups.items()},
@@ -281,59 +278,6 @@ def e_values(risk: Estimate) -> tuple[float | None, float | None]:
 def _e_value(ratio_: float) -> float:
     away = ratio_ if ratio_ >= 1 else 1 / ratio_
     return away + math.sqrt(away * (away - 1))
-
-
-def _until_goal(block: Block, goal: Goal) -> Runs:
-    """Journeys up to the goal, or to their end; those in progress have no outcome yet."""
-    reached = block.reached(goal)
-    counts = block.lengths > 0
-    if block.still_open is not None:
-        counts &= (reached >= 0) | ~block.still_open
-    rows = np.flatnonzero(counts)
-    won = reached[rows] >= 0
-    return Runs(
-        rows, np.where(won, reached[rows] - block.journey_offsets[rows], block.lengths[rows]), won.astype(float)
-    )
-
-
-def _until_answer(block: Block, metric: SumMetric) -> Runs:
-    """Journeys with an answer of known time, up to the first one; their outcome is the mean of their answers."""
-    if block.answers is None:
-        return Runs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    seen = metric.observe(block)
-    known = np.flatnonzero(block.answers.time[seen.at] != _UNKNOWN_TIME)
-    at = seen.at[known]
-    journey, weight = block.answers.journey[at], block.answers.weight[at]
-    numbers = np.stack([values[known] for values in seen.numbers.values()])
-    value = quiet(metric.value, Columns(tuple(seen.numbers), numbers))
-    total = grouped_sum(journey, weight, block.journeys)
-    cut = np.full(block.journeys, np.iinfo(np.int64).max)
-    np.minimum.at(cut, journey, block.answers.time[at])
-    before = grouped_sum(block.journey, (block.time < cut[block.journey]).astype(np.float64), block.journeys)
-    rows = np.flatnonzero(total > 0)
-    return Runs(
-        rows, before[rows].astype(np.int64), (grouped_sum(journey, weight * value, block.journeys)[rows] / total[rows])
-    )
-
-
-def _held(block: Block, name: str) -> Ints:
-    """(journeys,) 1 where randomly held out, 0 where not, −1 where it is not known."""
-    labels, values = block.vocabulary.columns.get(name), block.journey_columns[name]
-    if labels is None:
-        whole = np.where(np.isfinite(values.astype(np.float64)), values, -1).astype(np.int64)
-        words = ["0", "1"] if np.isin(whole, [-1, 0, 1]).all() else ["other numbers"]
-    else:
-        used = np.unique(values[values > 0]).tolist()
-        words = [labels.names[code].lower() for code in used]
-        meaning = np.array([1 if each.lower() in _YES else 0 if each.lower() in _NO else -1 for each in labels.names])
-        whole = meaning[values.astype(np.int64)]
-    strange = [word for word in words if word not in _YES | _NO]
-    if strange:
-        raise NotMeasurableError(
-            f"impact: the hold-out {name!r} says {strange[0]!r}, and it is not known whether that is held out",
-            hint="Write true for journeys held out at random and false for the others",
-        )
-    return np.asarray(whole, np.int64)
 
 
 def _apart(sums: Sums, layout: Layout) -> tuple[Sums, Sums]:

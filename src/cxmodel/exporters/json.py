@@ -11,7 +11,10 @@ from typing import Any, ClassVar, Final
 from attrs import frozen
 
 from cxmodel.analysis.bottlenecks import BottleneckTable
+from cxmodel.analysis.comparing import Comparison
 from cxmodel.analysis.credits import CreditComparison
+from cxmodel.analysis.decomposition import Contributions, Decomposition
+from cxmodel.analysis.drift import Drift
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import PathTable, TopPaths
 from cxmodel.analysis.surprises import SurpriseTable
@@ -41,6 +44,7 @@ class JsonExporter(Exporter[Any]):
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
+        Comparison, Contributions, Decomposition, Drift,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:

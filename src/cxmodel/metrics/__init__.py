@@ -36,6 +36,7 @@ from cxmodel.metrics.effort import (
     EffortSteps,
     EffortTouchpoints,
 )
+from cxmodel.metrics.emotion import MeanEmotion, NetSentiment
 from cxmodel.metrics.experience import (
     ExperienceEnd,
     ExperienceIntegral,
@@ -47,6 +48,8 @@ from cxmodel.metrics.experience import (
     PeakEnd,
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.paired import NpsChange, ScoreChange
+from cxmodel.metrics.response import CustomerResponseRate, ResponseRate, VisitResponseRate
 from cxmodel.metrics.service import (
     ContactsPerIssue,
     FirstContactResolution,
@@ -56,7 +59,7 @@ from cxmodel.metrics.service import (
     RepeatContactRate,
     ScoreAfterRecovery,
 )
-from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps
+from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps, TopBox
 from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.model.calendars import BusinessHours
 
@@ -74,6 +77,7 @@ __all__ = [
     "ConversionRate",
     "Credits",
     "Csat",
+    "CustomerResponseRate",
     "DepartmentHandOffs",
     "Duration",
     "DurationDistribution",
@@ -105,10 +109,13 @@ __all__ = [
     "LinearCredit",
     "Loops",
     "MarkovCredit",
+    "MeanEmotion",
     "MeanScore",
     "MemoryDecay",
     "Mmci",
+    "NetSentiment",
     "Nps",
+    "NpsChange",
     "OmnichannelShare",
     "PathChain",
     "Paths",
@@ -120,14 +127,18 @@ __all__ = [
     "RecoverySwitchShare",
     "RecoveryTime",
     "RepeatContactRate",
+    "ResponseRate",
     "ScoreAfterRecovery",
+    "ScoreChange",
     "Secon",
     "ShapleyCredit",
     "Surprises",
     "TimeTo",
+    "TopBox",
     "Transitions",
     "UnknownShare",
     "Upc",
+    "VisitResponseRate",
     "WaitMean",
     "WaitQuantile",
     "WaitTotal",

@@ -11,7 +11,7 @@ from attrs import field, frozen, validators
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
-from cxmodel.model.scales import Ces1Scale, Ces2Scale, CsatScale, Direction, NpsScale, Question, Scale
+from cxmodel.model.scales import Ces1Scale, Ces2Scale, CsatScale, Direction, NpsScale, OwnScale, Question, Scale
 from cxmodel.stats import trinomial
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -190,6 +190,28 @@ class Csat(SatisfiedShare):
 
     name: ClassVar[str] = "csat"
     scale: ClassVar[type[Scale]] = CsatScale
+
+
+@frozen(kw_only=True)
+class TopBox(SatisfiedShare):
+    """Share of the answers on a scale of your own that are satisfied; the scale says from where.
+
+    Unit share, 0 to 1, higher is better; Wilson's interval. ``Scale.own(1, 6, satisfied=5)`` counts 5 and 6, and with
+    ``direction="lower"`` the answers up to ``satisfied``.
+    """
+
+    name: ClassVar[str] = "top_box"
+    scale: ClassVar[type[Scale]] = OwnScale
+
+    def missing(self, facts: Facts) -> str | None:
+        """No such question, or a scale that does not say from where an answer is satisfied."""
+        reason = super().missing(facts)
+        if reason is not None:
+            return reason
+        for name, each in facts.questions.items():
+            if isinstance(each.scale, OwnScale) and self.question in (None, name) and each.scale.satisfied is None:
+                return f"the scale of {name!r} does not say from where it is satisfied: cx.Scale.own(…, satisfied=…)"
+        return None
 
 
 @frozen(kw_only=True)

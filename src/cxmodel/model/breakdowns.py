@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.errors import UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
@@ -68,6 +68,28 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
     def group(self, key: K) -> dict[str, object]:
         """The group as an object, as in JSON: ``{"touchpoint": "pay"}``."""
         return dict(zip(self.by, group_values(key, len(self.by)), strict=True))
+
+    def protected(self) -> Breakdown[K, R]:
+        """The same, with a second group withheld where only one is suppressed.
+
+        Beside the total, all groups but one give away the one that is suppressed. So where exactly one result is
+        suppressed, the one with the fewest observations among the others is withheld as well. Overlapping groups give
+        nothing away by subtraction and stay as they are. A pair of groupings is protected as one table, not line by
+        line.
+        """
+        cells: list[tuple[K | None, object]] = [*self.groups.items(), (None, self.unassigned)]
+        estimates = [(key, each) for key, each in cells if isinstance(each, Estimate)]
+        shown = [(key, each) for key, each in estimates if each.value is not None]
+        if self.overlapping or not shown or sum("suppressed" in each.flags for _, each in estimates) != 1:
+            return self
+        key, least = min(shown, key=lambda cell: cell[1].n)
+        hidden: Any = evolve(
+            least, value=None, interval=None, n_eff=None, flags=("suppressed",), dependence=None,
+            reason=f"withheld (n={least.n}): with it and the total, the suppressed group could be worked out",
+        )  # fmt: skip
+        if key is None:
+            return evolve(self, unassigned=hidden)
+        return evolve(self, groups={**self.groups, key: hidden})
 
     def to_records(self) -> list[dict[str, object]]:
         """One flat record per group and quantity, groups first; the unassigned one has None as its group."""

@@ -240,7 +240,7 @@ class SumMetric(Tally[Sums, Estimate]):
         return Estimate(
             value=float(values[row]), n=n, n_eff=float(known.n_eff[row]), interval=interval, unit=self.unit,
             direction=self.direction, range=self.range, flags=tuple(flags), origin=cells.origin,
-            dependence=_Lazy(state, row, self.value, cells) if few else None,
+            dependence=Remembered(state, row, self.value, cells) if few else None,
         )  # fmt: skip
 
     def undefined(self, n: int) -> str:
@@ -262,8 +262,15 @@ class _Ends:
 
 
 @frozen(eq=False)
-class _Lazy:
-    """Bucket sums of one row, taken out of the state only when two estimates are compared."""
+class Remembered:
+    """Bucket sums of one row, taken out of the state only when two estimates are compared.
+
+    Attributes:
+        state: The sums of all groups.
+        row: Row of this estimate among them.
+        value: From sums to the value.
+        cells: What the run kept apart.
+    """
 
     state: Sums = field(repr=False)
     row: int
@@ -277,14 +284,14 @@ class _Lazy:
 
     def same_run(self, other: object) -> bool:
         """Whether the other comes from the same log and seed."""
-        return isinstance(other, _Lazy) and self._run() == other._run()
+        return isinstance(other, Remembered) and self._run() == other._run()
 
     def _run(self) -> tuple[object, ...]:
         return (self.cells.origin.source, self.cells.seed)
 
     def difference(self, other: object, level: float) -> tuple[float, float] | None:
         """Interval of self − other from shared buckets."""
-        return self.sums().difference(other.sums(), level) if isinstance(other, _Lazy) else None
+        return self.sums().difference(other.sums(), level) if isinstance(other, Remembered) else None
 
 
 _UNITS: Final[dict[Unit, str]] = {
