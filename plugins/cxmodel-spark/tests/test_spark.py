@@ -33,7 +33,7 @@ ROLES: Mapping[str, Any] = {
 }  # fmt: skip
 BUY = cx.Goal("buy", touchpoints=["pay"])
 OPTIONS: Mapping[str, Any] = {
-    "goal": BUY, "outcome": BUY, "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
+    "goal": BUY, "outcome": BUY, "first": "before", "second": "after", "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
 }  # fmt: skip
 
@@ -87,7 +87,7 @@ def near(told: pd.DataFrame) -> cx.Journeys:
 
 
 def same(a: object, b: object, at: str = "") -> None:
-    """Equal: counts and texts exactly, floats to 1e-12; what results remember of their run, and its order, is left out."""
+    """Equal: counts and texts exactly, floats to 1e-12; not what results remember of their run."""
     if isinstance(a, float) and isinstance(b, float):
         assert a == pytest.approx(b, rel=_near(at), abs=_near(at), nan_ok=True), at
     elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
