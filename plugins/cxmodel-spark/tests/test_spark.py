@@ -33,7 +33,8 @@ ROLES: Mapping[str, Any] = {
 }  # fmt: skip
 BUY = cx.Goal("buy", touchpoints=["pay"])
 OPTIONS: Mapping[str, Any] = {
-    "goal": BUY, "outcome": BUY, "first": "before", "second": "after", "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
+    "goal": BUY, "outcome": BUY, "first": "before", "second": "after",
+    "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
 }  # fmt: skip
 
