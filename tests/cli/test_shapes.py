@@ -270,3 +270,28 @@ def test_tables_of_their_own_are_told_in_words(run: Run, home: Path) -> None:
     wrong = run("check", home / "log.csv", *roles, "--matches", "ad -> -> shop")
     assert wrong.exit_code == 2
     assert "Traceback" not in wrong.stderr
+
+
+def test_impact_is_asked_with_a_goal(run: Run, home: Path) -> None:
+    paths = [["ad", "shop", "pay"], ["ad", "shop"], ["shop", "pay"], ["shop"], ["ad"], ["call", "ad", "pay"]] * 8
+    rows = ["who,what,at"]
+    rows += [f"c{i},{what},2026-01-0{k + 1}" for i, path in enumerate(paths) for k, what in enumerate(path)]
+    (home / "log.csv").write_text("\n".join(rows), encoding="utf-8")
+    done = run(
+        "measure",
+        "impact",
+        home / "log.csv",
+        "--customer",
+        "who",
+        "--touchpoint",
+        "what",
+        "--time",
+        "at",
+        "--goal",
+        "pay",
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "unadjusted" in done.stdout
+    wrong = run("measure", "impact", home / "log.csv", "--option", "outcome=pay")
+    assert wrong.exit_code == 2
+    assert "failed" not in wrong.stderr

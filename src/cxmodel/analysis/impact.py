@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import Attribute, evolve, field, frozen, validators
 
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
@@ -27,6 +27,14 @@ from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import SMALL, SumMetric, SumTally
 from cxmodel.tallies.observations import Observations
 from cxmodel.tallies.sums import Sums
+
+
+def _an_outcome(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, (Goal, SumMetric)):
+        raise InvalidValueError(
+            f"outcome is a goal or a metric of answers, got {value!r}",
+            hint='Write outcome=cx.Goal("purchase", touchpoints=["pay"]) or outcome=cx.metrics.MeanScore()',
+        )
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
@@ -79,7 +87,7 @@ class Impact(SumTally[ImpactTable]):
     groups: ClassVar[bool] = False
     clustered: ClassVar[bool] = False
 
-    outcome: Goal | SumMetric
+    outcome: Goal | SumMetric = field(validator=_an_outcome)
     adjust_for: tuple[str, ...] = field(default=(), converter=_names)
     seen: tuple[str, ...] = field(default=(), converter=_names)
     controls: tuple[str, ...] = field(default=(), converter=_names)

@@ -144,17 +144,18 @@ def _options(metric: str, known: Sequence[str], asked: Asked, facts: Facts) -> d
     """The options that this metric takes; one that it does not take is an error."""
     goal = None if asked.goal is None else goal_of(asked.goal, facts)
     steps = [goal if goal is not None and name == goal.name else goal_of(name, facts) for name in asked.steps]
+    aim = "outcome" if "outcome" in known and "goal" not in known else "goal"
     given: dict[str, object | None] = {
-        "goal": goal, "steps": steps or None, "min_n": asked.min_n,
+        aim: goal, "steps": steps or None, "min_n": asked.min_n,
         "within": asked.within if "within" in known else None,
         "question": asked.answers.question if "question" in known else None,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     for name in options:
         if name not in known:
-            flag = name.replace("_", "-").removesuffix("s") if name == "steps" else name.replace("_", "-")
+            flag = {"steps": "step", aim: "goal"}.get(name, name.replace("_", "-"))
             raise UnknownNameError(f"{metric} takes no --{flag}; it takes {', '.join(sorted(known)) or 'no options'}")
-    if "goal" in known and goal is None:
+    if aim in known and goal is None:
         raise InvalidValueError(
             f"{metric} needs a goal: what counts as a conversion?",
             hint="Name a touchpoint, --goal payment_done; or several, --goal purchase=payment_done,invoice_paid",
