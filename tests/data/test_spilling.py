@@ -123,3 +123,10 @@ def test_sizes(text: str, size: int) -> None:
     else:
         with pytest.raises(InvalidValueError, match="memory_limit"):
             parse_bytes(text)
+
+
+@pytest.mark.parametrize("limit", ["30KB", "a lot", "1 parsec"])
+def test_a_limit_that_cannot_be_kept_is_told_in_words(limit: str) -> None:
+    rows = [{"c": str(i), "t": "a", "at": "2026-01-01"} for i in range(2000)]
+    with pytest.raises(InvalidValueError, match="memory_limit"):
+        cx.read_events(rows, customer="c", touchpoint="t", time="at", memory_limit=limit)

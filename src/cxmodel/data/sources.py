@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from cxmodel.errors import (
+    InvalidValueError,
     MissingExtraError,
     NoRowsError,
     SourceNotFoundError,
@@ -112,9 +113,17 @@ def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | No
         UnreadableSourceError: Not a table.
         UnknownColumnError: A wanted column is not there.
     """
+    import duckdb
+
     connection = connect(memory_limit)
     try:
         yield connection, list(_tables(connection, source, list(dict.fromkeys(wanted))))
+    except duckdb.OutOfMemoryException:
+        raise InvalidValueError(
+            f"memory_limit={memory_limit!r} is less than the reading engine needs", hint='Write memory_limit="500MB"'
+        ) from None
+    except duckdb.Error as error:
+        raise _unreadable("the source", error) from None
     finally:
         connection.close()
 
