@@ -20,7 +20,7 @@ from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Scan, collected, prepare
 from cxmodel.data.sources import open_tables
-from cxmodel.data.spilling import SpillFolder, SpillShelf, full_disk, must_spill, parse_bytes
+from cxmodel.data.spilling import SpillFolder, SpillShelf, full_disk, must_spill
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
@@ -45,8 +45,6 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         InvalidValueError: When a rule holds an expression that the engine does not know.
     """
     fields = fields_of(roles)
-    if memory_limit is not None:
-        parse_bytes(memory_limit)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
         if must_spill(scan, memory_limit):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from cxmodel.data.sizes import parse_bytes
 from cxmodel.errors import (
     InvalidValueError,
     MissingExtraError,
@@ -28,6 +29,7 @@ from cxmodel.typing import ArrowStream, Source
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LEAST: Final = 512 * 2**20  # what the engine needs to read a CSV file with long lines
 _CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 _JSON: Final = (
     ".jsonl",
@@ -93,7 +95,8 @@ def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
         connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(str(value))}")
     connection.execute("SET enable_progress_bar = false")
     if memory_limit:
-        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+        limit = max(parse_bytes(memory_limit), _LEAST)
+        connection.execute(f"SET memory_limit = {literal(f'{limit}B')}")
     return connection
 
 
@@ -106,7 +109,7 @@ def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | No
     Args:
         source: Path, glob, list of them, frame, Arrow object, DuckDB relation or list of dicts.
         wanted: Names of the columns that will be read.
-        memory_limit: Limit of the engine, for instance ``"2GB"``.
+        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left half a gibibyte in any case.
 
     Raises:
         SourceNotFoundError: No such file.

@@ -8,7 +8,6 @@ by the next process when its owner was killed.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import weakref
@@ -22,44 +21,20 @@ from numpy.typing import NDArray
 
 from cxmodel.data.grouping import PARTITION, ROWS_PER_BLOCK
 from cxmodel.data.rows import Scan, ScanTally
+from cxmodel.data.sizes import parse_bytes
 from cxmodel.data.storage import alive
-from cxmodel.errors import CxmodelError, InvalidValueError
+from cxmodel.errors import CxmodelError
 from cxmodel.stats.arrays import counting_order
 
 _CHUNK: Final = 1_000_000
 _PREFIX: Final = "cxmodel-spill-"
 _BYTES_PER_ROW: Final = 3.5  # what grouping in memory needs, as a multiple of the rows' own arrays
-_UNITS: Final = {
-    "": 1,
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-}
 
 
 class FullDiskError(CxmodelError, OSError):
     """There was no room for the temporary partitions."""
 
     code = "full_disk"
-
-
-def parse_bytes(limit: str) -> int:
-    """A memory limit in bytes.
-
-    Example:
-        >>> parse_bytes("1.5 GB")
-        1500000000
-    """
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?i?B?)\s*", limit, re.IGNORECASE)
-    unit = found[2].upper() if found else None
-    if found is None or unit not in _UNITS or not float(found[1]):
-        raise InvalidValueError(f"memory_limit is a size, got {limit!r}", hint='Write memory_limit="2GB"')
-    return int(float(found[1]) * _UNITS[unit])
 
 
 def must_spill(scan: Scan, limit: str | None) -> bool:
