@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
+from cxmodel.analysis.orders import ChainOrders, OrderTable
 from cxmodel.analysis.outlook import Outlook, Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
@@ -323,6 +324,15 @@ class Journeys(Measurable):
             now: The present; the end of the data if not given.
         """
         return self.outlook(goal).positions(self._here("positions"), now)
+
+    def chain_orders(self, goal: Goal | str, *, most: int = 4) -> OrderTable:
+        """How many touchpoints journeys remember: likelihood, BIC, AIC and held-out log-loss of chains by order.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            most: Longest memory, 1 to 6 touchpoints.
+        """
+        return self.measure(ChainOrders(goal=self._goal(goal), most=most))
 
     def what_if(self, goal: Goal | str) -> WhatIf:
         """What would happen if a transition were removed, added, improved or redirected.

@@ -12,7 +12,7 @@ from cxmodel.analysis.credits import chain_steps
 from cxmodel.data.blocks import Block
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.model.goals import Goal
-from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
 from cxmodel.stats.chains import Chain, absorption_probabilities
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -22,6 +22,13 @@ TOLERANCE: Final = 0.05
 ERROR: Final = 0.01
 MOST_LENGTH: Final = 200
 FEWEST: Final = 30
+PARTS: Final = 32
+
+
+def parts_of_customers(block: Block, seed: int) -> Ints:
+    """(journeys,) the part of each journey's customer, by the seeded hash; those of every second part are held out."""
+    keys = mix(block.customer_key, seed + 1)
+    return np.asarray(keys % np.uint64(PARTS), np.int64)[block.customer_of_journey]
 
 
 @frozen(kw_only=True)

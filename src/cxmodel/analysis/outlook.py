@@ -25,7 +25,7 @@ from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers, ranges
-from cxmodel.stats.backoff import Backoff
+from cxmodel.stats.backoff import Backoff, even_base
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
 from cxmodel.stats.survival import kaplan_meier
@@ -126,7 +126,7 @@ class Outlooks(Tally[Seen, "Outlook"]):
         names, goal = tuple(cells.vocabulary.touchpoints), self.goal
         model = Backoff(
             width=len(names) + 2, order=self.order, codes=state.steps.keys, counts=state.steps.counts,
-            base=_base(names, goal), strengths=(0.0,) * (self.order + 1),
+            base=even_base([name in goal.touchpoints for name in names]), strengths=(0.0,) * (self.order + 1),
             novelty=1.0 if self.smoothing else 0.0,
         )  # fmt: skip
         visits = grouped_sum(state.waits.keys // (2 * _BINS), _left(state.waits), len(names))
@@ -392,10 +392,12 @@ def open_outlook(path: str | PathLike[str]) -> Outlook:
 
 def _of_document(root: Mapping[str, Any]) -> Outlook:
     names = tuple(root["touchpoints"])
+    reaching = frozenset(root["goal"]["touchpoints"])
     goal = Goal(root["goal"]["name"], touchpoints=root["goal"]["touchpoints"], kind=root["goal"]["kind"])
     model = Backoff(
         width=len(names) + 2, order=root["order"], codes=np.array(root["codes"], np.int64),
-        counts=np.array(root["counts"], np.float64), base=_base(names, goal), strengths=tuple(root["strengths"]),
+        counts=np.array(root["counts"], np.float64), base=even_base([name in reaching for name in names]),
+        strengths=tuple(root["strengths"]),
         novelty=root["novelty"],
     )  # fmt: skip
     journeys = Counted(np.array(root["contexts"], np.int64), np.array(root["journeys_of_contexts"], np.float64))
@@ -420,12 +422,6 @@ def before(block: Block, until: int) -> Block:
     from attrs import evolve
 
     return evolve(keep_events(block, earlier), still_open=progress[some])
-
-
-def _base(names: Sequence[str], goal: Goal) -> Floats:
-    """Anything may follow, equally likely, except touchpoints of the goal, which are the goal."""
-    open_ = np.array([True, *(name not in goal.touchpoints for name in names), True])
-    return np.asarray(open_ / open_.sum(), np.float64)
 
 
 def _visited(owner: Ints, context: Ints, width: int, order: int) -> Counted:

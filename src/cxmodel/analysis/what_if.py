@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from attrs import field, frozen
 
-from cxmodel.analysis.chain_checks import ChainCheck, HeldOut, checks
+from cxmodel.analysis.chain_checks import PARTS, ChainCheck, HeldOut, checks, parts_of_customers
 from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.analysis.path_chains import MOST_STATES, ChainSteps
 from cxmodel.data.blocks import Block, Unit
@@ -16,7 +16,7 @@ from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameErr
 from cxmodel.model.estimates import Estimate, Interval, Origin
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, Keys, integers, mix
+from cxmodel.stats.arrays import integers
 from cxmodel.stats.chains import Chain, Target, goal_probability, gradient, what_if
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import jackknife_se, z_value
@@ -25,7 +25,6 @@ from cxmodel.tallies.counting import Counted, counted, nothing
 from cxmodel.tallies.metrics import SMALL, Tally
 
 LEFT: Final = "left"
-PARTS: Final = 32
 MOST_REPLICATED: Final = 300
 ASSUMES: Final = (
     "all other steps keep their probabilities, and whoever is moved goes on as those did who went there before"
@@ -298,7 +297,7 @@ class WhatIfs(Tally[Tried, WhatIf]):
 
     def add(self, state: Tried, block: Block, cells: Cells[Any]) -> Tried:
         """Count the steps of a block, and look at its held-out journeys."""
-        part = _parts(mix(block.customer_key, cells.seed + 1))[block.customer_of_journey]
+        part = parts_of_customers(block, cells.seed)
         owner, code = chain_steps(block, self.goal, 1)
         steps = counted(code * PARTS + part[owner])
         return self.merge(state, Tried(steps, HeldOut.of(block, self.goal, part % 2 == 1)))
@@ -324,8 +323,3 @@ class WhatIfs(Tally[Tried, WhatIf]):
             journeys=round(float(whole[steps.source < 0].sum())),
         )  # fmt: skip
         return {0: asked}
-
-
-def _parts(keys: Keys) -> Ints:
-    """The part of each customer."""
-    return np.asarray(keys % np.uint64(PARTS), np.int64)

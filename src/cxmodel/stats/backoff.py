@@ -38,6 +38,22 @@ class _Level:
     seen: Floats
 
 
+def even_base(goal: Sequence[bool]) -> Floats:
+    """What is held probable before anything was seen: all alike, except states that are the goal and so never follow.
+
+    Args:
+        goal: (states,) whether a state is the goal.
+
+    Returns:
+        Probabilities (states + 2,) of lost, the states and the goal.
+
+    >>> even_base([False, True]).round(3).tolist()
+    [0.333, 0.333, 0.0, 0.333]
+    """
+    possible = np.array([True, *(not each for each in goal), True])
+    return np.asarray(possible / possible.sum(), np.float64)
+
+
 def _level(codes: Ints, counts: Floats, width: int, order: int) -> _Level:
     keys, place = np.unique(codes % width ** (order + 1), return_inverse=True)
     total = grouped_sum(place, counts, keys.size)
