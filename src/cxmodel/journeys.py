@@ -13,7 +13,8 @@ from attrs import evolve, field, frozen
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.orders import ChainOrders, OrderTable
-from cxmodel.analysis.outlook import Outlook, Outlooks
+from cxmodel.analysis.outlook import Outlook
+from cxmodel.analysis.outlook_fitting import Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
@@ -323,7 +324,8 @@ class Journeys(Measurable):
             goal: Where journeys are to lead, or the touchpoint at which they do.
             now: The present; the end of the data if not given.
         """
-        return self.outlook(goal).positions(self._here("positions"), now)
+        self._here("positions").require_events()
+        return self.outlook(goal).positions(self, now)
 
     def chain_orders(self, goal: Goal | str, *, most: int = 4) -> OrderTable:
         """How many touchpoints journeys remember: likelihood, BIC, AIC and held-out log-loss of chains by order.

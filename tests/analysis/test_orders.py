@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import cxmodel as cx
 from cxmodel.analysis.orders import ChainOrders
-from cxmodel.analysis.outlook import Outlooks
+from cxmodel.analysis.outlook_fitting import Outlooks
 
 GOAL = cx.Goal("purchase", touchpoints=["pay"])
 PATHS = st.lists(

@@ -29,6 +29,7 @@ class _Level:
         contexts: (c,) ascending codes of the contexts.
         starts: (c + 1,) where the keys of each context begin.
         seen: (c,) how often each was seen.
+        new: (c,) what is added for things never seen, in steps.
     """
 
     keys: Ints
@@ -36,6 +37,7 @@ class _Level:
     contexts: Ints
     starts: Ints
     seen: Floats
+    new: Floats
 
 
 def even_base(goal: Sequence[bool]) -> Floats:
@@ -54,17 +56,10 @@ def even_base(goal: Sequence[bool]) -> Floats:
     return np.asarray(possible / possible.sum(), np.float64)
 
 
-def _level(codes: Ints, counts: Floats, width: int, order: int) -> _Level:
-    keys, place = np.unique(codes % width ** (order + 1), return_inverse=True)
-    total = grouped_sum(place, counts, keys.size)
-    contexts, starts, row = np.unique(keys // width, return_index=True, return_inverse=True)
-    return _Level(keys, total, contexts, np.append(starts, keys.size), grouped_sum(row, total, contexts.size))
-
-
-def _at(keys: Ints, values: Floats, wanted: Ints) -> Floats:
-    """Values of keys; 0 where a key is not there."""
+def _at(keys: Ints, values: Floats, wanted: Ints, absent: float = 0.0) -> Floats:
+    """Values of keys; `absent` where a key is not there."""
     row, there = _rows(keys, wanted)
-    return np.where(there, np.append(values, 0.0)[np.where(there, row, -1)], 0.0)
+    return np.where(there, np.append(values, 0.0)[np.where(there, row, -1)], absent)
 
 
 def _rows(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
@@ -81,6 +76,9 @@ class Backoff:
     p_{−1} = `base` (MacKay & Peto 1995, doi:10.1017/S1351324900000218). At order 1, `novelty·base` is added to the
     counts, so that what was never seen anywhere is not thought impossible. They sum to 1 for every context.
 
+    Where steps are censored, `open` is the part of them that nothing seen can stand for. It may lead anywhere, so
+    `open·n_c·base` is added to the counts.
+
     Attributes:
         width: Base of the codes.
         order: Digits of a context.
@@ -89,6 +87,7 @@ class Backoff:
         base: (width,) what is held probable before anything was seen.
         strengths: α of each order, from 0 to `order`; 0 takes what was seen as it is.
         novelty: What is added at order 1 for things never seen, in steps.
+        open: (width,) by last digit of a context, steps that nothing stands for as a share of the others.
     """
 
     width: int
@@ -98,11 +97,26 @@ class Backoff:
     base: Floats = field(repr=False)
     strengths: tuple[float, ...]
     novelty: float = 0.0
+    open: Floats | None = field(default=None, repr=False)
 
     @cached_property
     def levels(self) -> tuple[_Level, ...]:
         """Counts of each order."""
-        return tuple(_level(self.codes, self.counts, self.width, order) for order in range(self.order + 1))
+        return tuple(self._level(order) for order in range(self.order + 1))
+
+    def _level(self, order: int) -> _Level:
+        keys, place = np.unique(self.codes % self.width ** (order + 1), return_inverse=True)
+        total = grouped_sum(place, self.counts, keys.size)
+        contexts, starts, row = np.unique(keys // self.width, return_index=True, return_inverse=True)
+        seen = grouped_sum(row, total, contexts.size)
+        new = np.full(contexts.size, self._least(order))
+        if order and self.open is not None:
+            new = new + self.open[contexts % self.width] * seen
+        return _Level(keys, total, contexts, np.append(starts, keys.size), seen, new)
+
+    def _least(self, order: int) -> float:
+        """What is added for things never seen in contexts that were not seen either."""
+        return self.novelty if order == 1 else 0.0
 
     def probability(self, codes: Ints) -> Floats:
         """Probability of what follows, given the context.
@@ -114,15 +128,12 @@ class Backoff:
         for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
             keys = codes % self.width ** (order + 1)
             seen = _at(level.contexts, level.seen, keys // self.width)
-            new = self._new(order)
+            new = _at(level.contexts, level.new, keys // self.width, self._least(order))
             mass = seen + strength + new
             lent = strength * p + new * self.base[codes % self.width]
             mixed = (_at(level.keys, level.counts, keys) + lent) / np.where(mass > 0, mass, 1.0)
             p = np.where(mass > 0, mixed, p)
         return p
-
-    def _new(self, order: int) -> float:
-        return self.novelty if order == 1 else 0.0
 
     def distribution(self, context: int) -> Floats:
         """Probabilities (width,) of all that may follow a context; they sum to 1."""
@@ -131,7 +142,7 @@ class Backoff:
             wanted = context % self.width**order
             row = int(np.searchsorted(level.contexts, wanted))
             there = row < level.contexts.size and int(level.contexts[row]) == wanted
-            new = self._new(order)
+            new = float(level.new[row]) if there else self._least(order)
             mass = strength + new + (float(level.seen[row]) if there else 0.0)
             if mass > 0:
                 p = (strength / mass) * p + (new / mass) * self.base
@@ -151,7 +162,7 @@ class Backoff:
             keys = self.codes % self.width ** (order + 1)
             others = _at(level.keys, level.counts, keys) - 1
             around = _at(level.contexts, level.seen, keys // self.width) - 1
-            new = self._new(order)
+            new = _at(level.contexts, level.new, keys // self.width)
             found = [(others + a * p + new * base) / (around + a + new) for a in _GRID]
             best = int(np.argmax([float(self.counts @ np.log(each)) for each in found]))
             chosen.append(_GRID[best])
@@ -217,7 +228,7 @@ class Backoff:
             row = np.searchsorted(level.contexts, level.keys // self.width)
             source.append(self._offsets[order] + row)
             codes.append(level.keys)
-            share.append(level.counts / (level.seen[row] + strength + self._new(order)))
+            share.append(level.counts / (level.seen + strength + level.new)[row])
         return np.concatenate(source), np.concatenate(codes), np.concatenate(share)
 
     @cached_property
@@ -242,11 +253,11 @@ class Backoff:
         rows, columns, values = [source[inner]], [target[inner]], [share[inner]]
         for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
             row = self._offsets[order] + np.arange(level.contexts.size)
-            mass = level.seen + strength + self._new(order)
+            mass = level.seen + strength + level.new
             anything = np.full(row.size, self.size - 1)
             rows += [row, row]
             columns += [self.locate(level.contexts, order - 1) if order else anything, anything]
-            values += [strength / mass, self._new(order) / mass]
+            values += [strength / mass, level.new / mass]
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
         goal, lost = (grouped_sum(source[ends], share[ends], self.size) for ends in (last == self.width - 1, last == 0))
         return csr_array(entries, shape=(self.size, self.size)), (goal, lost)
