@@ -17,6 +17,7 @@ from cxmodel.analysis.outlook_fitting import Outlooks
 from cxmodel.analysis.positions import Stay, latest_history
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.plugins import Block
+from cxmodel.stats import backoff
 from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.cells import Cells
 
@@ -95,6 +96,17 @@ def solved_slowly(outlook: Outlook, steps: int = 4_000) -> float:
 def test_chance_is_what_walking_gives(paths: list[list[str]]) -> None:
     outlook = fit(log([*paths, ["ad", "pay"], ["shop"]]))
     assert outlook.chance() == pytest.approx(solved_slowly(outlook), abs=1e-6)
+
+
+def test_many_contexts_are_solved_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The iteration for large systems gives what elimination gives."""
+    rng = np.random.default_rng(7)
+    names = ["ad", "shop", "cart", "help", "pay"]
+    journeys = log([[str(each) for each in rng.choice(names, rng.integers(1, 9))] for _ in range(200)])
+    exact = fit(journeys).solved
+    monkeypatch.setattr(backoff, "_DIRECT", 0)
+    for one, other in zip(exact, fit(journeys).solved, strict=True):
+        assert other == pytest.approx(one, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 @given(PATHS, st.randoms(use_true_random=False))
