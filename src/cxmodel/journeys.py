@@ -20,7 +20,8 @@ from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.positions import Position, PositionTable, latest_history
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
-from cxmodel.analysis.what_if import WhatIf, WhatIfs
+from cxmodel.analysis.what_if import WhatIf
+from cxmodel.analysis.what_if_fitting import WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step

@@ -23,7 +23,7 @@ from cxmodel.analysis.positions import Position, PositionTable
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
-from cxmodel.analysis.what_if import Change, WhatIf
+from cxmodel.analysis.what_if import Change, TimeChange, WhatIf
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
 from cxmodel.exporters.parsing import parsed
@@ -49,7 +49,7 @@ class JsonExporter(Exporter[Any]):
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
         Comparison, Contributions, Decomposition, Drift,
-        OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change,
+        OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change, TimeChange,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:
