@@ -218,14 +218,14 @@ class WhatIf:
         if self.waits is None or self.time_check is None or not self.time_check.passed:
             raise NotMeasurableError(f"what-if on the time to {self.goal}: {self.time_check or 'no times are known'}")
         spent = time_to_goal(self.chain, self.waits)
-        saved = _saved(spent, state, target, by)
+        saved = float(_saved(spent, state, target, by))
         interval = None
         if self.replicates is not None and self.replicate_waits is not None:
             without = _saved(time_to_goal(self.replicates, self.replicate_waits), state, target, by)
             half = z_value(self.level) * float(jackknife_se(without))
             interval = Interval(-saved - half, -saved + half, self.level, _METHOD) if np.isfinite(half) else None
         change = Estimate(
-            value=-float(saved), n=self.journeys, unit="seconds", direction="lower", interval=interval,
+            value=-saved, n=self.journeys, unit="seconds", direction="lower", interval=interval,
             flags=("small_n",) if self.journeys < SMALL else (), origin=self.origin,
         )  # fmt: skip
         where = f"{touchpoint!r}" if to is None else f"{touchpoint!r} → {to!r}"
@@ -330,7 +330,7 @@ def _saved(spent: Floats, state: int, target: Target | None, by: float) -> Float
     """Seconds that those who reach the goal save."""
     if target is None:
         return np.asarray(by * spent[..., state, :].sum(axis=-1))
-    return np.asarray(by * spent[..., state, -1 if target == "goal" else target])
+    return np.asarray(by * spent[..., state, target if isinstance(target, int) else -1])
 
 
 def _shares(chain: Chain, state: int, target: Target) -> Floats:
