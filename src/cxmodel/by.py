@@ -8,7 +8,7 @@ from datetime import date
 from cxmodel.analysis.pattern_language import Pattern
 from cxmodel.analysis.patterns import ByPattern
 from cxmodel.model.transitions import Transition
-from cxmodel.tallies.groupings import By, ByBins, ByClock, ByColumn, ByPeriod, ByQuestion, ByTransition
+from cxmodel.tallies.groupings import By, ByBins, ByClock, ByColumn, ByOpinion, ByPeriod, ByQuestion, ByTransition
 
 touchpoint: By[str] = ByColumn("touchpoint")
 stage: By[str] = ByColumn("stage")
@@ -19,6 +19,7 @@ persona: By[str] = ByColumn("persona")
 source: By[str] = ByColumn("source")
 kind: By[str] = ByColumn("kind")
 question: By[str] = ByQuestion()
+opinion: By[str] = ByOpinion()
 transition: By[Transition] = ByTransition()
 
 

@@ -193,6 +193,26 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths), np.int64)
 
 
+def rows_until(segment: Ints, time: Ints, asked_segment: Ints, asked_time: Ints) -> Ints:
+    """For each asked (segment, time), how many rows stand at or before it in the order of the two.
+
+    Args:
+        segment: (n,) segment of each row.
+        time: (n,) time of each row.
+        asked_segment: (q,) segments asked for.
+        asked_time: (q,) times asked for.
+
+    Example:
+        >>> rows_until(np.array([0, 0, 1]), np.array([5, 9, 2]), np.array([0, 1]), np.array([5, 1])).tolist()
+        [1, 2]
+    """
+    asked = np.arange(segment.size + asked_segment.size) >= segment.size
+    order = np.lexsort((asked, np.concatenate([time, asked_time]), np.concatenate([segment, asked_segment])))
+    out = np.empty(order.size, np.int64)
+    out[order] = np.cumsum(~asked[order])
+    return out[segment.size :]
+
+
 def grouped_sum(groups: Ints, values: Floats | None, size: int) -> Floats:
     """Sum of values by group, as floats (``np.bincount`` with a fixed size)."""
     return np.bincount(groups, values, size).astype(np.float64)

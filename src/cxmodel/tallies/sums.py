@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.stats.arrays import Ints, compress, grouped_sum, mix
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, Cells
 from cxmodel.tallies.observations import Observations
@@ -75,6 +75,17 @@ class Sums:
             self.names, self.group[rows], self.key[rows], self.count[rows], self.customers[rows],
             self.total[:, rows], self.cross[:, :, rows], self.simple[:, :, rows],
             self.bucket_row[inside] - a, self.bucket[inside], self.bucket_total[:, inside],
+        )  # fmt: skip
+
+    def where(self, kept: Bools) -> Sums:
+        """Some of the rows."""
+        rows = np.flatnonzero(kept)
+        inside = kept[self.bucket_row]
+        place = np.cumsum(kept) - 1
+        return Sums(
+            self.names, self.group[rows], self.key[rows], self.count[rows], self.customers[rows],
+            self.total[:, rows], self.cross[:, :, rows], self.simple[:, :, rows],
+            place[self.bucket_row[inside]], self.bucket[inside], self.bucket_total[:, inside],
         )  # fmt: skip
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 import numpy as np
 from attrs import frozen
 
 from cxmodel.data.blocks import Block, Unit, Vocabulary
-from cxmodel.data.times import DAY, Offsets
+from cxmodel.data.times import DAY, Offsets, Period, first_day, period_number
 from cxmodel.stats.arrays import Ints, integers
 from cxmodel.tallies.groupings.base import NONE, Assigned, By
 
-Period: TypeAlias = Literal["year", "month", "week", "day"]
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday: days since a Monday are days since the epoch plus 3
 
 
@@ -47,16 +46,8 @@ class ByPeriod(By[date]):
         known_ = times != np.iinfo(np.int64).min
         codes = np.full(at.size, NONE)
         wall = Offsets.around(self.tz, times[known_]).to_wall(times[known_])
-        codes[known_] = self._first_day(wall // DAY) + 719_162
+        codes[known_] = first_day(period_number(wall // DAY, self.period), self.period) + 719_162
         return Assigned(np.arange(at.size), codes)
-
-    def _first_day(self, day: Ints) -> Ints:
-        if self.period == "day":
-            return day
-        if self.period == "week":
-            return day - (day + _MONDAY) % 7
-        unit = "datetime64[M]" if self.period == "month" else "datetime64[Y]"
-        return day.astype("datetime64[D]").astype(unit).astype("datetime64[D]").astype(np.int64)
 
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
