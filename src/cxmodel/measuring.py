@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, nearest, unknown
 from cxmodel.model.breakdowns import Breakdown
+from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
 from cxmodel.plugins.registry import default_registry
 from cxmodel.tallies.cells import Cells
@@ -46,6 +47,11 @@ class Measurable:
     @abstractmethod
     def _asked(self) -> Population:
         """The population that metrics look at."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What can be asked."""
 
     @overload
     def measure(self, metric: Metric[R], /, *, level: float = ..., bootstrap: int = ..., seed: int = ...) -> R: ...

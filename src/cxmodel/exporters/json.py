@@ -20,6 +20,7 @@ from cxmodel.analysis.paths import PathTable, TopPaths
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
+from cxmodel.analysis.voices import Voices
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
 from cxmodel.exporters.parsing import parsed
@@ -44,7 +45,7 @@ class JsonExporter(Exporter[Any]):
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
-        Comparison, Contributions, Decomposition, Drift,
+        Comparison, Contributions, Decomposition, Drift, Voices,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:
