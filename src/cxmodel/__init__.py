@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cxmodel.analysis.outlook import open_outlook as open_outlook
     from cxmodel.analysis.planning import nonresponse_bounds as nonresponse_bounds
     from cxmodel.analysis.planning import sample_size as sample_size
+    from cxmodel.analysis.standardising import like_for_like as like_for_like
     from cxmodel.exporters.json import load_result as load_result
     from cxmodel.exporting import (
         Exported as Exported,
@@ -70,15 +71,16 @@ _HOMES: Final = {
     "decompose": "analysis.decomposition", "drift": "analysis.drift", "nonresponse_bounds": "analysis.planning",
     "sample_size": "analysis.planning", "export": "exporting",
     "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
-    "open_outlook": "analysis.outlook", "read_events": "journeys", "read_responses": "responses",
+    "like_for_like": "analysis.standardising", "open_outlook": "analysis.outlook", "read_events": "journeys",
+    "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
     "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
     "compare", "compare_voices", "contributions", "datasets", "decompose", "drift", "errors", "export",
-    "installed_plugins", "load_result", "metrics", "nonresponse_bounds", "open_journeys", "open_outlook", "read_events",
-    "read_responses", "sample_size",
+    "installed_plugins", "like_for_like", "load_result", "metrics", "nonresponse_bounds", "open_journeys",
+    "open_outlook", "read_events", "read_responses", "sample_size",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

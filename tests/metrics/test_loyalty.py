@@ -84,10 +84,11 @@ def test_what_follows_an_answer_equals_plain_loops(build: Build, rows: list[Row]
     log = build(rows, scale=cx.Scale.nps(), blocks=2)
     options: dict[str, Any] = {"within": seconds(within), "end": moment(end), "min_n": 0}
     opinion = {"promoter": range(9, 11), "passive": range(7, 9), "detractor": range(7)}
-    come, paid, journeys = log.measure(
+    come, paid = log.measure(
         metrics.ReturnAfterAnswer(after=timedelta(0), **options), metrics.GoalAfterAnswer(goal=GOAL, **options),
-        metrics.JourneysAfterAnswer(**options), by=cx.by.opinion,
+        by=cx.by.opinion,
     )  # fmt: skip
+    journeys = log.measure(metrics.JourneysAfterAnswer(**options), by=cx.by.opinion)
     answers = [row for row in rows if row["score"] is not None]
     for name, scores in opinion.items():
         mine = [row for row in answers if row["score"] in scores]

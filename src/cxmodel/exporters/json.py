@@ -17,6 +17,7 @@ from cxmodel.analysis.decomposition import Contributions, Decomposition
 from cxmodel.analysis.drift import Drift
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.standardising import LikeForLike
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
@@ -45,7 +46,7 @@ class JsonExporter(Exporter[Any]):
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
-        Comparison, Contributions, Decomposition, Drift, Voices,
+        Comparison, Contributions, Decomposition, Drift, LikeForLike, Voices,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:
