@@ -26,7 +26,6 @@ _SCALES: Final = {
     "nps": Scale.nps(), "csat": Scale.csat(), "ces1": Scale.ces1(), "ces2": Scale.ces2(), "ces2_top": Scale.ces2(),
 }  # fmt: skip
 _CLOCK: Final = ("year", "month", "week", "day", "weekday", "hour")
-_MOST_GROUPINGS: Final = 2
 _WHERE_ANSWERS: Final = "Add --responses FILE; or, where FILE itself is a survey, --score COL"
 
 
@@ -73,8 +72,6 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         asked: Everything else.
     """
     known = _options_of(metric)
-    if len(asked.by) > _MOST_GROUPINGS:
-        raise InvalidValueError(f"--by can be given once or twice, not {len(asked.by)} times")
     by = [grouping(text, asked.events.tz) for text in asked.by]
     _check_sense(metric, known, files, asked)
     measurable = _measurable(metric, files, asked)
@@ -188,6 +185,11 @@ def grouping(text: str, tz: str | None) -> str | By[Any]:
         except ValueError:
             hint = "Write --by bins:age:0,20,40,60"
             raise InvalidValueError(f"the edges of {text!r} are not all numbers", hint=hint) from None
+    if text == "daypart":
+        return by.daypart(tz=tz or "UTC")
+    if colon and kind == "season":
+        hemisphere: Any = rest
+        return by.season(hemisphere, tz=tz or "UTC")
     if text in _CLOCK:
         period: By[Any] = getattr(by, text)(tz=tz or "UTC")
         return period
@@ -208,5 +210,5 @@ def grouping(text: str, tz: str | None) -> str | By[Any]:
             "transition",
         ]
         hint = f"A column of your own is grouped by with --by attribute:{text}"
-        raise UnknownNameError(unknown("grouping", text, [*names, *_CLOCK]), hint=hint) from None
+        raise UnknownNameError(unknown("grouping", text, [*names, *_CLOCK, "daypart"]), hint=hint) from None
     return named if named is not None else text

@@ -3,22 +3,10 @@
 from cxmodel.tallies.groupings.answers import ByOpinion, ByQuestion
 from cxmodel.tallies.groupings.base import NONE, UNITS, Assigned, By, ByName
 from cxmodel.tallies.groupings.columns import Bin, ByBins, ByColumn, ByTransition
-from cxmodel.tallies.groupings.crosses import ByBoth
-from cxmodel.tallies.groupings.times import ByClock, ByPeriod
+from cxmodel.tallies.groupings.crosses import ByCross
+from cxmodel.tallies.groupings.times import DAYPARTS, ByClock, ByDaypart, ByPeriod, BySeason, Hemisphere, Hour, seasons
 
 __all__ = [
-    "NONE",
-    "UNITS",
-    "Assigned",
-    "Bin",
-    "By",
-    "ByBins",
-    "ByBoth",
-    "ByClock",
-    "ByColumn",
-    "ByName",
-    "ByOpinion",
-    "ByPeriod",
-    "ByQuestion",
-    "ByTransition",
+    "DAYPARTS", "NONE", "UNITS", "Assigned", "Bin", "By", "ByBins", "ByClock", "ByColumn", "ByCross", "ByDaypart",
+    "ByName", "ByOpinion", "ByPeriod", "ByQuestion", "BySeason", "ByTransition", "Hemisphere", "Hour", "seasons",
 ]  # fmt: skip
