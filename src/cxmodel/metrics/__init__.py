@@ -53,6 +53,7 @@ from cxmodel.metrics.experience import (
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
 from cxmodel.metrics.loyalty import RepeatRate, RetentionRate
 from cxmodel.metrics.paired import NpsChange, ScoreChange
+from cxmodel.metrics.recovery import RecoveryDrivers
 from cxmodel.metrics.response import CustomerResponseRate, ResponseRate, VisitResponseRate
 from cxmodel.metrics.service import (
     ContactsPerIssue,
@@ -130,6 +131,7 @@ __all__ = [
     "PatternShare",
     "PeakEnd",
     "Recovery",
+    "RecoveryDrivers",
     "RecoveryRate",
     "RecoverySwitchShare",
     "RecoveryTime",
