@@ -16,7 +16,7 @@ from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.metrics.loyalty import RepeatRate, touchpoints_missing, touchpoints_of
 from cxmodel.metrics.survey import TOO_FEW, MeanScore
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Ints, ranges
@@ -113,7 +113,7 @@ class GoalAfterAnswer(ShareAfterAnswer):
 
     name: ClassVar[str] = "goal_after_answer"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
 
     def missing(self, facts: Facts) -> str | None:
         """No answers, or a goal at touchpoints that never occur."""

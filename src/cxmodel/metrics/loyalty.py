@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen
+from attrs import converters, field, frozen
 
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError, unknown
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.tallies.observations import Observations
@@ -122,7 +122,7 @@ class RepeatRate(Again):
 
     name: ClassVar[str] = "repeat_rate"
 
-    goal: Goal | None = None
+    goal: Goal | None = field(default=None, converter=converters.optional(as_goal))
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or journeys of which each customer has one."""
