@@ -1,6 +1,7 @@
 """Cells beyond 52 bits: groups are numbered anew, and nothing overflows."""
 
 from datetime import date
+from typing import Any
 
 import cxmodel as cx
 from cxmodel.metrics import Recovery, RecoveryDrivers
@@ -18,9 +19,8 @@ def test_unclustered_tallies_take_more_groups_than_52_bits_number() -> None:
     drivers = RecoveryDrivers(recovery=Recovery(failed=["fail"], resolved=["fix"]), min_n=6)
     by = (cx.by.day(), cx.by.month(), cx.by.attribute("shop"))
     assert cx.by.cross(*by).size(journeys.population.vocabulary) < 2**62
-    wide = journeys.measure(
-        drivers, by=(cx.by.cross(*by), cx.by.hour(), cx.by.weekday(), cx.by.daypart(), cx.by.season("northern"))
-    )
+    many: Any = cx.by.cross(*by, cx.by.hour(), cx.by.weekday(), cx.by.daypart(), cx.by.season("northern"))
+    wide = journeys.measure(drivers, by=many)
     plain = journeys.measure(drivers, by=cx.by.attribute("shop"))
     day, month = date(2026, 1, 5), date(2026, 1, 1)
     assert {key[2]: table.n for key, table in wide.items()} == {shop: table.n for shop, table in plain.items()}

@@ -149,7 +149,7 @@ def like_for_like(
     """
     if len(results.by) < 2:
         raise NotComparableError(
-            f"by {results.by[0]} alone there are no strata",
+            f"by {' and '.join(results.by)} alone there are no strata",
             hint='Measure with by=(cx.by.attribute("segment"), cx.by.touchpoint)',
         )
     if standard not in get_args(Standard):

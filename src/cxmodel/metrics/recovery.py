@@ -142,7 +142,7 @@ class RecoveryDrivers(SumTally[RecoveryDriverTable]):
         start, resolved, end = _spans(block, found, mine, answers.journey[rows], time)
         hours = (block.time[end] - block.time[start]) / 3.6e9
         failed = np.cumsum(block.events_at(self.recovery.failed))
-        parts = (
+        parts: tuple[Floats | Ints | Bools, ...] = (
             resolved, np.where(resolved, hours, 0.0), np.where(resolved, _switches(block, start, end), 0),
             failed[end] - failed[start] + 1, answers.score[rows],
         )  # fmt: skip

@@ -55,8 +55,12 @@ class Occasions:
         return first, rows_until(self.customer, self.time, customer, high) - first
 
 
-def positive_duration(instance: object, attribute: Any, value: timedelta) -> None:
-    """Refuse a duration of 0 or less."""
+def positive_duration(instance: object, attribute: Any, value: object) -> None:
+    """Refuse a duration of 0 or less, and what is none."""
+    if not isinstance(value, timedelta):
+        raise InvalidValueError(
+            f"{attribute.name} is a duration, got {value!r}", hint=f"Write {attribute.name}=timedelta(days=30)"
+        )
     if value <= timedelta(0):
         raise InvalidValueError(f"{attribute.name} is a positive duration, got {value}")
 
