@@ -12,7 +12,6 @@ from attrs import field, frozen, validators
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.answers import UNKNOWN_TIME
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.metrics.loyalty import RepeatRate, touchpoints_missing, touchpoints_of
 from cxmodel.metrics.survey import TOO_FEW, MeanScore
@@ -23,7 +22,7 @@ from cxmodel.stats.arrays import Ints, ranges
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.observations import Observations, observe
-from cxmodel.tallies.windows import Occasions, WindowMetric, WindowShare, seen_within
+from cxmodel.tallies.windows import Occasions, WindowMetric, WindowShare
 
 
 def answered(block: Block, question: str | None) -> tuple[Ints, Ints, Ints]:
@@ -69,8 +68,8 @@ class ShareAfterAnswer(WindowShare):
     def until(self, block: Block, end: int) -> Observations:
         """The answers, and whether anything lies in the window of each."""
         rows, customer, zero = answered(block, self.question)
-        key = self.judged_by(zero, end)
-        return seen_within("response", rows, key, customer, zero, self.occasions(block), self)
+        _, count = self.inside(self.occasions(block), customer, zero)
+        return observe("response", rows, self.judged_by(zero, end), hit=count > 0)
 
 
 @frozen(kw_only=True)
@@ -143,10 +142,6 @@ class MeanAfterAnswer(WindowMetric):
         """Σ amount/n."""
         return sums["amount"] / sums["n"]
 
-    def _inside(self, zero: Ints, customer: Ints, occasions: Occasions) -> tuple[Ints, Ints]:
-        low, high = zero + microseconds(self.after), zero + microseconds(self.within)
-        return occasions.between(customer, low, high)
-
 
 @frozen(kw_only=True)
 class JourneysAfterAnswer(MeanAfterAnswer):
@@ -166,7 +161,7 @@ class JourneysAfterAnswer(MeanAfterAnswer):
     def until(self, block: Block, end: int) -> Observations:
         """The answers, and the journeys that begin in the window of each."""
         rows, customer, zero = answered(block, self.question)
-        _, count = self._inside(zero, customer, Occasions.of(block, block.first))
+        _, count = self.inside(Occasions.of(block, block.first), customer, zero)
         return observe("response", rows, self.judged_by(zero, end), amount=count)
 
 
@@ -200,7 +195,7 @@ class ValueAfterAnswer(MeanAfterAnswer):
         rows, customer, zero = answered(block, self.question)
         value = self._values(block)
         found = Occasions.of(block, np.flatnonzero(np.nan_to_num(value)))
-        first, count = self._inside(zero, customer, found)
+        first, count = self.inside(found, customer, zero)
         spent = value[found.row[ranges(first, count)]]
         amount = np.bincount(np.repeat(np.arange(rows.size), count), spent, rows.size)
         return observe("response", rows, self.judged_by(zero, end), amount=amount)

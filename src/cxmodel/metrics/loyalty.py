@@ -12,13 +12,14 @@ from attrs import converters, field, frozen
 
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.data.times import instant
+from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.tallies.observations import Observations
-from cxmodel.tallies.windows import Occasions, WindowShare, seen_within
+from cxmodel.stats.arrays import Ints
+from cxmodel.tallies.observations import Observations, observe
+from cxmodel.tallies.windows import Occasions, WindowShare
 
 
 def touchpoints_of(names: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -73,7 +74,8 @@ class Again(WindowShare):
             place = np.flatnonzero((found.time >= low) & (found.time < high))
         customer, first = np.unique(found.customer[place], return_index=True)
         zero = found.time[place[first]]
-        return seen_within("customer", customer, self.judged_by(zero, end), customer, zero, found, self)
+        _, count = self.inside(found, customer, zero)
+        return observe("customer", customer, self.judged_by(zero, end), hit=count > 0)
 
 
 @frozen(kw_only=True)
@@ -112,9 +114,9 @@ class RepeatRate(Again):
 
     Share, 0 to 1, higher is better. Time zero is the beginning of a customer's first journey, or with ``goal`` the
     first event that meets it; a repeat is another beginning (or event that meets the goal) later than ``after`` and no
-    later than ``within`` after it. Two at the same instant are one occasion. Customers whose window is not over are
-    censored and counted, not lost; those who never reach the goal are not in it at all. Wilson's interval
-    (10.1080/01621459.1927.10502953). Descriptive.
+    later than ``within`` after it. Two journeys that begin at the same instant are two unless ``after`` is given, two
+    events that meet the goal are one. Customers whose window is not over are censored and counted, not lost; those who
+    never reach the goal are not in it at all. Wilson's interval (10.1080/01621459.1927.10502953). Descriptive.
 
     Attributes:
         goal: What is repeated; a journey unless given.
@@ -139,3 +141,10 @@ class RepeatRate(Again):
         """Beginnings of journeys, or events that meet the goal."""
         rows = block.first if self.goal is None else np.flatnonzero(block.events_at(self.goal.touchpoints))
         return Occasions.of(block, rows)
+
+    def inside(self, occasions: Occasions, customer: Ints, zero: Ints) -> tuple[Ints, Ints]:
+        """As for every window; a journey that begins together with the first is another one all the same."""
+        if self.goal is not None or self.after:
+            return super().inside(occasions, customer, zero)
+        first, count = occasions.between(customer, zero - 1, zero + microseconds(self.within))
+        return first + 1, count - 1

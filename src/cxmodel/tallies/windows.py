@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from attrs import evolve, field, frozen
 
-from cxmodel.data.blocks import Block, Unit
+from cxmodel.data.blocks import Block
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Estimate
@@ -20,7 +20,7 @@ from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.metrics import PLURALS, Closed, SumMetric
-from cxmodel.tallies.observations import Observations, observe
+from cxmodel.tallies.observations import Observations
 from cxmodel.tallies.sums import Sums, merge_sums, tabulate
 
 JUDGED: Final = 0
@@ -95,6 +95,11 @@ class WindowMetric(SumMetric):
         """The key of each time zero: judged, or censored because its window is not over at the end."""
         return np.where(zero <= end - microseconds(self.within), JUDGED, CENSORED)
 
+    def inside(self, occasions: Occasions, customer: Ints, zero: Ints) -> tuple[Ints, Ints]:
+        """For each customer and time zero: place of the first occasion in the window, and how many it holds."""
+        low, high = zero + microseconds(self.after), zero + microseconds(self.within)
+        return occasions.between(customer, low, high)
+
     def add(self, state: Sums, block: Block, cells: Cells[Any]) -> Sums:
         """What was observed until the end."""
         end = self.end or cells.facts.last
@@ -129,23 +134,3 @@ class WindowShare(WindowMetric):
         """Wilson's interval."""
         low, high = wilson(sums["hit"] / sums["n"] * n_eff, n_eff, level)
         return Closed(low, high, "wilson, design effect")
-
-
-def seen_within(
-    unit: Unit, rows: Ints, key: Ints, customer: Ints, zero: Ints, occasions: Occasions, metric: WindowMetric
-) -> Observations:
-    """Rows of a unit with their customers and times zero: whether an occasion lies in the window of each.
-
-    Args:
-        unit: What is observed.
-        rows: (q,) its rows.
-        key: (q,) whether each is judged.
-        customer: (q,) the customer of each.
-        zero: (q,) time zero of each.
-        occasions: What may lie in the windows.
-        metric: Says how long the windows are.
-    """
-    _, count = occasions.between(
-        customer, zero + microseconds(metric.after), zero + microseconds(metric.within)
-    )  # fmt: skip
-    return observe(unit, rows, key, hit=count > 0, count=count)
