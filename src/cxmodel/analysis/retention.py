@@ -111,8 +111,8 @@ class Retention(SumTally[RetentionTable]):
 
     def _until(self, block: Block, end: int) -> Observations:
         found = Occasions.of(block, np.arange(block.events))
-        customer, first = np.unique(found.customer, return_index=True)
-        zero, length = found.time[first], microseconds(self.every)
+        customer = found.customer[found.first]
+        zero, length = found.time[found.first], microseconds(self.every)
         keys, hits = [], []
         for number in range(1, self.windows + 1):
             # windows are closed on the left here: [low, high) is (low − 1, high − 1] in whole µs

@@ -68,12 +68,8 @@ class Again(WindowShare):
     def until(self, block: Block, end: int) -> Observations:
         """Customers with an occasion, and whether another lies in the window."""
         found = self.occasions(block)
-        place = np.arange(found.time.size)
-        if self.period is not None:
-            low, high = (instant(each) for each in self.period)
-            place = np.flatnonzero((found.time >= low) & (found.time < high))
-        customer, first = np.unique(found.customer[place], return_index=True)
-        zero = found.time[place[first]]
+        early = found if self.period is None else found.within(*map(instant, self.period))
+        customer, zero = early.customer[early.first], early.time[early.first]
         _, count = self.inside(found, customer, zero)
         return observe("customer", customer, self.judged_by(zero, end), hit=count > 0)
 

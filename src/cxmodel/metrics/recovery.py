@@ -142,9 +142,10 @@ class RecoveryDrivers(SumTally[RecoveryDriverTable]):
         start, resolved, end = _spans(block, found, mine, answers.journey[rows], time)
         hours = (block.time[end] - block.time[start]) / 3.6e9
         failed = np.cumsum(block.events_at(self.recovery.failed))
+        failures: Ints = failed[end] - failed[start] + 1
         parts: tuple[Floats | Ints | Bools, ...] = (
             resolved, np.where(resolved, hours, 0.0), np.where(resolved, _switches(block, start, end), 0),
-            failed[end] - failed[start] + 1, answers.score[rows],
+            failures, answers.score[rows],
         )  # fmt: skip
         return rows, np.stack([part.astype(np.float64) for part in parts])
 

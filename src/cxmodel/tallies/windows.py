@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -44,10 +44,22 @@ class Occasions:
 
     @classmethod
     def of(cls, block: Block, row: Ints) -> Occasions:
-        """The occasions at these events."""
+        """The occasions at these events, given in the order of their rows."""
         customer, time = block.customer_of_journey[block.journey[row]], block.time[row]
-        order = np.lexsort((time, customer))
-        return cls(customer[order], time[order], row[order])
+        if ((customer[1:] == customer[:-1]) & (time[1:] < time[:-1])).any():
+            order = np.lexsort((time, customer))
+            return cls(customer[order], time[order], row[order])
+        return cls(customer, time, row)
+
+    @property
+    def first(self) -> Ints:
+        """Place of each customer's first occasion."""
+        return np.flatnonzero(np.diff(self.customer, prepend=-1))
+
+    def within(self, low: int, high: int) -> Occasions:
+        """Those in [low, high)."""
+        kept = np.flatnonzero((self.time >= low) & (self.time < high))
+        return Occasions(self.customer[kept], self.time[kept], self.row[kept])
 
     def between(self, customer: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints]:
         """For each customer and window (low, high]: place of its first occasion, and how many it holds."""
@@ -55,9 +67,9 @@ class Occasions:
         return first, rows_until(self.customer, self.time, customer, high) - first
 
 
-def positive_duration(instance: object, attribute: Any, value: object) -> None:
+def positive_duration(instance: object, attribute: Any, value: timedelta) -> None:
     """Refuse a duration of 0 or less, and what is none."""
-    if not isinstance(value, timedelta):
+    if not isinstance(cast("object", value), timedelta):
         raise InvalidValueError(
             f"{attribute.name} is a duration, got {value!r}", hint=f"Write {attribute.name}=timedelta(days=30)"
         )
