@@ -141,8 +141,8 @@ class RecoveryDrivers(SumTally[RecoveryDriverTable]):
         time = answers.time[rows]
         start, resolved, end = _spans(block, found, mine, answers.journey[rows], time)
         hours = (block.time[end] - block.time[start]) / 3.6e9
-        failed = np.cumsum(block.events_at(self.recovery.failed))
-        failures: Ints = failed[end] - failed[start] + 1
+        failed: Ints = np.cumsum(block.events_at(self.recovery.failed), dtype=np.int64)
+        failures = failed[end] - failed[start] + 1
         parts: tuple[Floats | Ints | Bools, ...] = (
             resolved, np.where(resolved, hours, 0.0), np.where(resolved, _switches(block, start, end), 0),
             failures, answers.score[rows],
