@@ -1,0 +1,269 @@
+"""What counts as a conversion, and the events before it: look-back window, repeats, what follows a conversion."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+
+import numpy as np
+from attrs import frozen
+
+from cxmodel.data.blocks import Block
+from cxmodel.data.times import microseconds
+from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model.goals import Goal
+from cxmodel.model.readings import Facts
+from cxmodel.stats.arrays import Bools, Ints, compress, offsets_of, ranges
+from cxmodel.stats.floats import Floats
+
+#: The name of the column that `read_events(value=…)` took.
+VALUE = "value"
+
+
+@frozen(kw_only=True)
+class Conversions:
+    """What counts as a conversion and which events before it take part.
+
+    Attributes:
+        goal: What is reached.
+        value: Numeric column of the goal's event that is split instead of conversions; None to split conversions.
+        within: Longest time from an event to the conversion; where there is none, to the last event.
+        collapse: Whether consecutive events at one touchpoint are one.
+        every: Whether each attainment is a conversion, with what lies since the one before it; else the first alone.
+    """
+
+    goal: Goal
+    value: str | None = None
+    within: timedelta | None = None
+    collapse: bool = False
+    every: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.within is not None and self.within <= timedelta(0):
+            raise InvalidValueError(f"within is a positive duration, got {self.within}")
+
+    def missing(self, facts: Facts) -> str | None:
+        """A goal at touchpoints that never occur, or a value that is not there."""
+        reason = goal_missing(self.goal, facts)
+        if reason is None and self.value == VALUE and not facts.has_value:
+            return "events carry no value; read_events(…, value=COLUMN) takes one"
+        if reason is None and self.value not in (None, VALUE) and self.value not in facts.event_columns:
+            return unknown("column of events", str(self.value), [*facts.event_columns, VALUE])
+        return reason
+
+    def values(self, block: Block, rows: Ints) -> Floats:
+        """The values of some rows, NaN where there is none."""
+        if self.value == VALUE:
+            return np.full(rows.size, np.nan) if block.value is None else block.value[rows]
+        column = block.event_columns.get(str(self.value))
+        if column is None:
+            return np.full(rows.size, np.nan)
+        if not np.issubdtype(column.dtype, np.floating):
+            raise InvalidValueError(f"the column {self.value!r} holds texts, and a value is a number")
+        return np.asarray(column[rows], np.float64)
+
+    def stretches(self, block: Block) -> Stretches:
+        """Parts of journeys that end with a conversion or without one."""
+        made = _every(block, self.goal) if self.every else _first(block, self.goal)
+        if self.within is None:
+            return made
+        reach = microseconds(self.within)
+        last = np.where(made.goal >= 0, made.goal, made.stop - 1)
+        at, owner = ranges(made.start, made.stop - made.start), np.repeat(np.arange(made.size), made.stop - made.start)
+        early = block.time[at] < (block.time[last] - reach)[owner]
+        return Stretches(
+            made.journey, made.start + np.bincount(owner[early], minlength=made.size), made.stop, made.goal
+        )
+
+    def before(self, block: Block) -> Before:
+        """The events before each conversion."""
+        every = self.stretches(block)
+        won = every.goal >= 0
+        journey, start, goal = every.journey[won], every.start[won], every.goal[won]
+        length = every.stop[won] - start
+        at = ranges(start, length)
+        if self.collapse:
+            keep = _changes(block, at, np.repeat(start, length))
+            length = np.diff(np.concatenate([[0], np.cumsum(keep)])[offsets_of(length)])
+            at = at[keep]
+        return Before(block, journey, goal, length, at)
+
+
+@frozen(eq=False)
+class Stretches:
+    """Parts of journeys, in their order.
+
+    Attributes:
+        journey: Row of the journey of each.
+        start: Row of its first event.
+        stop: Row behind its last event; the goal's own event is not in it.
+        goal: Row of the event that reaches the goal, or −1.
+    """
+
+    journey: Ints
+    start: Ints
+    stop: Ints
+    goal: Ints
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        return int(self.journey.size)
+
+
+@frozen(eq=False, slots=False)
+class Before:
+    """The events before conversions, one conversion after the other.
+
+    Attributes:
+        block: The block.
+        journey: (conversions,) row of the journey.
+        goal: (conversions,) row of the event that reaches the goal.
+        lengths: (conversions,) events before it.
+        at: (events,) row of each of these events.
+    """
+
+    block: Block
+    journey: Ints
+    goal: Ints
+    lengths: Ints
+    at: Ints
+
+    @cached_property
+    def owner(self) -> Ints:
+        """(events,) the conversion that the event comes before."""
+        return np.repeat(np.arange(self.lengths.size), self.lengths)
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """(conversions + 1,) where the events of each conversion stand."""
+        return offsets_of(self.lengths)
+
+    @cached_property
+    def position(self) -> Ints:
+        """(events,) place before the conversion, from 0."""
+        return np.asarray(np.arange(self.at.size) - np.repeat(self.offsets[:-1], self.lengths))
+
+    @cached_property
+    def length(self) -> Ints:
+        """(events,) how many events come before the same conversion."""
+        return np.repeat(self.lengths, self.lengths)
+
+    @cached_property
+    def last(self) -> Bools:
+        """(events,) whether it is the last before the conversion."""
+        out = np.zeros(self.at.size, np.bool_)
+        out[self.offsets[1:][self.lengths > 0] - 1] = True
+        return out
+
+    @property
+    def width(self) -> int:
+        """Number of touchpoints known."""
+        return len(self.block.vocabulary.touchpoints)
+
+    @cached_property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Distinct (conversion, touchpoint) as one code each, ascending; and for each event its place among them."""
+        return compress(self.owner * self.width + self.block.touchpoint[self.at])
+
+    def per_conversion(self, values: Floats) -> Floats:
+        """(conversions,) sums of a number per event."""
+        return np.bincount(self.owner, values, self.lengths.size).astype(np.float64)
+
+
+def _first(block: Block, goal: Goal) -> Stretches:
+    reached = block.reached(goal)
+    journeys = np.flatnonzero(block.lengths > 0)
+    reached, starts = reached[journeys], block.journey_offsets[journeys]
+    return Stretches(journeys, starts, np.where(reached >= 0, reached, block.journey_offsets[journeys + 1]), reached)
+
+
+def _every(block: Block, goal: Goal) -> Stretches:
+    hits = np.flatnonzero(block.events_at(goal.touchpoints))
+    after = hits[hits + 1 < block.journey_offsets[block.journey[hits] + 1]] + 1
+    start = np.sort(np.concatenate([block.first, after]))
+    journey = block.journey[start]
+    place = np.searchsorted(hits, start)
+    found = np.append(hits, -1)[place]
+    reached = np.where((found >= 0) & (block.journey[np.maximum(found, 0)] == journey), found, -1)
+    return Stretches(journey, start, np.where(reached >= 0, reached, block.journey_offsets[journey + 1]), reached)
+
+
+def _changes(block: Block, at: Ints, start: Ints) -> Bools:
+    """Which events are at another touchpoint than the one before them, or the first of their stretch."""
+    touchpoint = block.touchpoint
+    return np.asarray((at == start) | (touchpoint[at] != touchpoint[np.maximum(at - 1, 0)]))
+
+
+def goal_missing(goal: Goal, facts: Facts) -> str | None:
+    """Why a goal cannot be reached here."""
+    known = set(facts.known_touchpoints)
+    lost = [name for name in goal.touchpoints if name not in known]
+    return f"goal {goal.name!r}: {unknown('touchpoint', lost[0], facts.known_touchpoints)}" if lost else None
+
+
+def before_conversion(block: Block, goal: Goal) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """The events before each first conversion, and the journeys that convert without any.
+
+    Returns:
+        Per event: journey, row, position, length of what comes before; then the direct journeys.
+    """
+    before = Conversions(goal=goal).before(block)
+    return (
+        before.journey[before.owner], before.at, before.position, before.length, before.journey[before.lengths == 0]
+    )  # fmt: skip
+
+
+def chain_steps(block: Block, goal: Goal, order: int) -> tuple[Ints, Ints]:
+    """The steps of every journey up to its goal: journey and code of (context of `order` touchpoints, next).
+
+    Codes are digits in base touchpoints + 2: 0 is the start, a touchpoint is its code + 1, the last digit may also be
+    0 for lost and touchpoints + 1 for the goal.
+    """
+    steps = steps_before(block, Conversions(goal=goal), order)
+    return steps.journey, steps.code
+
+
+@frozen(eq=False)
+class Steps:
+    """Steps of a chain: first those to touchpoints, then the last ones, to the goal or lost.
+
+    Attributes:
+        journey: Row of the journey of each.
+        code: Context and what follows, see `chain_steps`.
+        goal: Row of the goal's event of each of the last ones, −1 where it is lost; as many as stretches that ended.
+    """
+
+    journey: Ints
+    code: Ints
+    goal: Ints
+
+
+def steps_before(block: Block, conversions: Conversions, order: int) -> Steps:
+    """The steps of every stretch; the last one of a journey in progress is not known, so it is left out."""
+    width = len(block.vocabulary.touchpoints) + 2
+    parts = conversions.stretches(block)
+    length = parts.stop - parts.start
+    events = ranges(parts.start, length)
+    if conversions.collapse:
+        keep = _changes(block, events, np.repeat(parts.start, length))
+        length = np.diff(np.concatenate([[0], np.cumsum(keep)])[offsets_of(length)])
+        events = events[keep]
+    digits = block.touchpoint[events].astype(np.int64) + 1
+    offsets = offsets_of(length)
+    place = np.arange(events.size) - np.repeat(offsets[:-1], length)
+    ended = np.ones(parts.size, np.bool_)
+    if block.still_open is not None:
+        ended = (parts.goal >= 0) | ~block.still_open[parts.journey]
+    rows = np.concatenate([np.arange(events.size), offsets[1:][ended]])
+    place = np.concatenate([place, length[ended]])
+    code = np.zeros(rows.size, np.int64)
+    for back in range(order, 0, -1):
+        there = place >= back
+        digit = np.zeros(rows.size, np.int64)
+        digit[there] = digits[rows[there] - back]
+        code = code * width + digit
+    goal = parts.goal[ended]
+    last = np.concatenate([digits, np.where(goal >= 0, width - 1, 0)])
+    journey = np.concatenate([np.repeat(parts.journey, length), parts.journey[ended]])
+    return Steps(journey, code * width + last, goal)
