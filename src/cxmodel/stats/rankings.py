@@ -28,8 +28,8 @@ class Ranks(NamedTuple):
 def rank_shares(values: ArrayLike, replicates: ArrayLike, most: int = 20) -> Ranks:
     """Rank items by value, highest first, in the data and in every replicate.
 
-    Equal values stand in the order of the data, and equal values of the data in the order given. A replicate without a
-    value (nan) for an item puts it last.
+    Values that differ by less than rounding does are equal. Equal values stand in the order of the data, and equal
+    values of the data in the order given. A replicate without a value (nan) for an item puts it last.
 
     Args:
         values: (k,) values.
@@ -40,8 +40,8 @@ def rank_shares(values: ArrayLike, replicates: ArrayLike, most: int = 20) -> Ran
     >>> ranks.order.tolist(), ranks.shares.tolist(), ranks.beats.tolist()
     ([1, 0], [[0.5, 0.5], [0.5, 0.5]], [[0.5, 0.5], [0.5, 0.5]])
     """
-    drawn = np.nan_to_num(floats(replicates), nan=-np.inf)
-    order = np.argsort(-np.nan_to_num(floats(values), nan=-np.inf), kind="stable")
+    drawn, whole = _told_apart(floats(replicates)), _told_apart(floats(values)[:, None])[:, 0]
+    order = np.argsort(-whole, kind="stable")
     b, size = max(drawn.shape[1], 1), min(most, order.size)
     ranked = np.argsort(-drawn[order], axis=0, kind="stable")[:size]
     shares = np.zeros((size, size))
@@ -53,3 +53,11 @@ def rank_shares(values: ArrayLike, replicates: ArrayLike, most: int = 20) -> Ran
     for i in range(size):
         beats[i] = ((first[i] > first).sum(axis=1) + 0.5 * (first[i] == first).sum(axis=1)) / b
     return Ranks(order[:size], shares, beats)
+
+
+def _told_apart(values: Floats) -> Floats:
+    """The values to twelve digits of the largest of their replicate; nan is below all."""
+    known = np.where(np.isfinite(values), values, 0.0)
+    scale = np.abs(known).max(axis=0, initial=0.0)
+    scale = np.where(scale > 0, scale, 1.0)
+    return np.where(np.isnan(values), -np.inf, np.round(known / scale, 12) * scale)

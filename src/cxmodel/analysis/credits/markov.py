@@ -27,7 +27,7 @@ from cxmodel.tallies.metrics import SMALL, SumTally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 _FEWEST: Final = 2
 MOST_CONTEXTS: Final = 4_000
@@ -35,7 +35,7 @@ _ROOM: Final = 2**24
 
 
 @frozen(kw_only=True)
-class ChainCredit(CreditOptions, SumTally[R]):
+class ChainCredit(CreditOptions, SumTally[R_co]):
     """What is made of a chain of contexts that ends in the goal or is lost.
 
     Attributes:

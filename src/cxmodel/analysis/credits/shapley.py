@@ -63,8 +63,7 @@ class OrderedShapleyCredit(CreditOptions, SumTally[Breakdown[tuple[str, int], Es
         ends = ends_of_totals(sums, width, cells, level, least=self.least)
         place, code = sums.key // (width + KINDS), sums.key % (width + KINDS)
         due = [
-            Due(float(sums["credit"][row]), int(sums.count[row]), ends.interval(row, level))
-            for row in range(sums.rows)
+            Due(float(sums["credit"][row]), int(sums.count[row]), ends.interval(row, level)) for row in range(sums.rows)
         ]
         order = [row for row in np.lexsort((place, code)).tolist() if place[row] > 0] if sums.rows else []
         groups = {(names[int(code[row])], int(place[row])): self.estimate(due[row], cells) for row in order}
@@ -80,10 +79,10 @@ class OrderedShapleyCredit(CreditOptions, SumTally[Breakdown[tuple[str, int], Es
 class RateShapley(CreditOptions, SumTally[Breakdown[str, Estimate]]):
     """The Shapley value of the conversion-rate game: how much a touchpoint raises or lowers the rate, on average.
 
-    v(S) is the share of conversions (or their mean value) among the journeys with a touchpoint whose touchpoints all lie
-    in S, 0 where there is none. φ_i = Σ_S |S|!(n−|S|−1)!/n! · (v(S ∪ i) − v(S)), over all 2^n sets; it sums to the rate
-    of all these journeys and may be negative. Above 12 touchpoints it is refused. Still descriptive: sets of journeys
-    differ in more than their touchpoints.
+    v(S) is the share of conversions (or their mean value) among the journeys with a touchpoint whose touchpoints all
+    lie in S, 0 where there is none. φ_i = Σ_S |S|!(n−|S|−1)!/n! · (v(S + i) − v(S)), over all 2^n sets; it sums to the
+    rate of all these journeys and may be negative. Above 12 touchpoints it is refused. Still descriptive: sets of
+    journeys differ in more than their touchpoints.
     """
 
     name: ClassVar[str] = "rate_shapley"

@@ -1,7 +1,7 @@
 """States of credit: what models that split each conversion keep in `Sums`, and the intervals of those sums.
 
-Keys are touchpoint codes; behind the last touchpoint stand, in this order, direct conversions, all journeys, and, where a
-value is split, conversions and those of them without a value.
+Keys are touchpoint codes; behind the last touchpoint stand, in this order, direct conversions, all journeys, and, where
+a value is split, conversions and those of them without a value.
 """
 
 from __future__ import annotations
