@@ -249,7 +249,7 @@ def steps_before(block: Block, conversions: Conversions, order: int) -> Steps:
         keep = _changes(block, events, np.repeat(parts.start, length))
         length = np.diff(np.concatenate([[0], np.cumsum(keep)])[offsets_of(length)])
         events = events[keep]
-    digits = block.touchpoint[events].astype(np.int64) + 1
+    touchpoint = block.touchpoint[events]
     offsets = offsets_of(length)
     place = np.arange(events.size) - np.repeat(offsets[:-1], length)
     ended = np.ones(parts.size, np.bool_)
@@ -261,9 +261,9 @@ def steps_before(block: Block, conversions: Conversions, order: int) -> Steps:
     for back in range(order, 0, -1):
         there = place >= back
         digit = np.zeros(rows.size, np.int64)
-        digit[there] = digits[rows[there] - back]
+        digit[there] = touchpoint[rows[there] - back].astype(np.int64) + 1
         code = code * width + digit
     goal = parts.goal[ended]
-    last = np.concatenate([digits, np.where(goal >= 0, width - 1, 0)])
+    last = np.concatenate([touchpoint.astype(np.int64) + 1, np.where(goal >= 0, width - 1, 0)])
     journey = np.concatenate([np.repeat(parts.journey, length), parts.journey[ended]])
     return Steps(journey, code * width + last, goal)
