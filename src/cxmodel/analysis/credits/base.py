@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cxmodel.analysis.credits.conversions import Conversions
 from cxmodel.analysis.credits.results import CreditTable
 from cxmodel.data.blocks import Unit
 from cxmodel.model.estimates import Estimate, Flag, Interval
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.rankings import RankStability
 from cxmodel.model.readings import Facts
 from cxmodel.tallies.cells import Cells
@@ -53,7 +53,7 @@ class CreditOptions:
     range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     value: str | None = None
     within: timedelta | None = None
     collapse: bool = False

@@ -26,7 +26,7 @@ from cxmodel.analysis.credits.splits import (
 from cxmodel.analysis.credits.states import observe_splits
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -70,7 +70,7 @@ class Credits(Tally[tuple[Sums, Sums], CreditComparison]):
     unit: ClassVar[str] = "conversions"
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     order: int = 1
     models: tuple[Model, ...] = field(default=_USUAL, converter=_models)
     value: str | None = None
