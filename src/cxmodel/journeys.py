@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, get_args, overload
 from attrs import evolve, field, frozen
 
 from cxmodel import reading
+from cxmodel.analysis.driver_results import DriverTable
+from cxmodel.analysis.drivers import Missing, drivers
 from cxmodel.analysis.funnels import Funnel, FunnelTable
 from cxmodel.analysis.outlook import Outlook, Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.positions import Position, PositionTable, latest_history
+from cxmodel.analysis.score_tables import By, Per
 from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
 from cxmodel.analysis.what_if import WhatIf, WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
@@ -284,6 +287,30 @@ class Journeys(Measurable):
     ) -> FunnelTable:
         """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
         return self.measure(Funnel(steps, within=within, strict=strict))
+
+    def drivers(
+        self, of: str, *, items: Sequence[str] | None = None, by: By = "touchpoint", per: Per | None = None,
+        missing: Missing = "mean", level: float = 0.95, bootstrap: int = 500, seed: int = 0,
+    ) -> DriverTable:  # fmt: skip
+        """What drives a score about the whole: the scores at touchpoints, or those of other questions.
+
+        Args:
+            of: Question of the outcome.
+            items: Touchpoints (or questions) that may drive it; all with answers if not given.
+            by: What a driver is: the score at a ``"touchpoint"``, or of a ``"question"`` wherever it was asked.
+            per: Answers of one ``"journey"`` belong together, or all of one ``"customer"``.
+            missing: Where a score is not there: ``"mean"`` puts in the column's mean, ``"leave out"`` drops the row.
+            level: Confidence level.
+            bootstrap: Number of replicates of customers; 0 for the jackknife.
+            seed: Seed of buckets, replicates and sampled orders.
+
+        Raises:
+            NotMeasurableError: Too few rows, or drivers that cannot be told apart.
+        """
+        return drivers(
+            self._here("drivers"), of=of, items=items, by=by, per=per, missing=missing, level=level,
+            bootstrap=bootstrap, seed=seed,
+        )  # fmt: skip
 
     # looking ahead
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import factorial
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, ranges
 from cxmodel.stats.floats import Floats, ratio
+from cxmodel.stats.games import shapley_values
 from cxmodel.stats.intervals import z_value
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import draws, jackknife_error, left_out, percentiles, replicated
@@ -175,13 +175,7 @@ def _rate_game(sets: Ints, n: Floats, worth: Floats, players: int) -> Floats:
         having = masks[(masks >> bit & 1) > 0]
         inside[:, having] += inside[:, having ^ (1 << bit)]
     v = ratio(inside[1], inside[0], empty=0.0)
-    size = np.array([int(mask).bit_count() for mask in masks])
-    weight = np.array([factorial(s) * factorial(players - s - 1) / factorial(players) for s in range(players)])
-    out = np.empty((n.shape[0], players))
-    for bit in range(players):
-        lacking = masks[(masks >> bit & 1) == 0]
-        out[:, bit] = weight[size[lacking]] @ (v[lacking | (1 << bit)] - v[lacking])
-    return out
+    return shapley_values(v.T)
 
 
 def _ends(sums: Sums, solve: Callable[[Floats], Floats], value: Floats, cells: Cells[Any], level: float) -> Ends:
