@@ -312,7 +312,7 @@ def test_repeats_change_nothing_at_order_one(won: list[str], lost: list[str]) ->
 @given(logs(touchpoints=4, ties=False), st.integers(1, 20))
 def test_blocks_do_not_matter(rows: list[Row], size: int) -> None:
     rows = known(rows)
-    models = [metrics.Credits(goal=GOAL, models="all"), metrics.OrderedShapleyCredit(goal=GOAL),
+    models: list[Any] = [metrics.Credits(goal=GOAL, models="all"), metrics.OrderedShapleyCredit(goal=GOAL),
               metrics.RateShapley(goal=GOAL)]  # fmt: skip
     one = read(rows)
     apart = in_blocks(one, rows, size)

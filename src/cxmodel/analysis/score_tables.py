@@ -118,8 +118,8 @@ def _columns(
 
 def _item(answers: Answers, wanted: int, by: By) -> Bools:
     """Answers that may be a driver: not the outcome, and at a touchpoint where columns are touchpoints."""
-    other = answers.question != wanted
-    return other if by == "question" else np.asarray(answers.touchpoint >= 0) & other
+    other = np.asarray(answers.question != wanted)
+    return other if by == "question" else np.asarray(other & (answers.touchpoint >= 0))
 
 
 def _name(vocabulary: Vocabulary, questions: Sequence[str], code: int, by: By, several: bool) -> str:

@@ -14,9 +14,9 @@ import click
 from cxmodel import __version__
 from cxmodel.cli.asking import funnel, graph, measure, paths
 from cxmodel.cli.demo import demo
-from cxmodel.cli.driving import drivers
 from cxmodel.cli.looking import check, plugins
 from cxmodel.cli.talk import Failure, say
+from cxmodel.cli.weighing import drivers, priorities
 from cxmodel.errors import CxmodelError
 
 BAD_INPUT: Final = 2
@@ -95,5 +95,5 @@ def program(debug: bool) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its caches is no news for the user
 
 
-for _command in (demo, check, graph, paths, funnel, measure, drivers, plugins):
+for _command in (demo, check, graph, paths, funnel, measure, drivers, priorities, plugins):
     program.add_command(_command)

@@ -10,6 +10,7 @@ from cxmodel.exporters.json import JsonExporter
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
+from cxmodel.exporters.matplotlib.priorities import PriorityFigure
 from cxmodel.plugins.bases import Exporter
 from cxmodel.plugins.hooks import hookimpl
 
@@ -19,4 +20,5 @@ def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
         BreakdownFigure, CreditFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter, PathsFigure,
+        PriorityFigure,
     ]  # fmt: skip

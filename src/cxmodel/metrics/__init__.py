@@ -30,6 +30,7 @@ from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.priorities import Priorities
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -134,6 +135,7 @@ __all__ = [
     "PatternShare",
     "PeakEnd",
     "PositionCredit",
+    "Priorities",
     "RateShapley",
     "Recovery",
     "RecoveryRate",

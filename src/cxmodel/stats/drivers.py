@@ -134,7 +134,7 @@ def _gains(cov: Floats, order: Ints) -> Floats:
         smaller = _eliminated(a, own[order[:, i]])
         gains[np.arange(len(order)), order[:, i]] = a[:, -1, -1] - smaller[:, -1, -1]
         a = smaller
-    return gains / cov[-1, -1]
+    return floats(gains / cov[-1, -1])
 
 
 def johnson_weights(cov: ArrayLike) -> Floats:

@@ -17,7 +17,7 @@ from cxmodel.errors import InvalidValueError, NotMeasurableError
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, grouped_sum
+from cxmodel.stats.arrays import Ints, grouped_sum, integers
 from cxmodel.stats.chains import chain_from_counts, set_removal_effects
 from cxmodel.stats.floats import Floats, ratio
 from cxmodel.stats.intervals import z_value
@@ -111,7 +111,7 @@ class MarkovCredit(ChainCredit[CreditTable]):
         ends = ends._replace(low=low)
         rows = {
             touchpoint: Due(float(credit[i]), int(passed[i]), ends.interval(i, level))
-            for i, touchpoint in enumerate(chain.touchpoints.tolist())
+            for i, touchpoint in enumerate(integers(chain.touchpoints))
         }
         conversions = float(sums["n"] @ chain.to_goal)
         straight = chain.to_goal * (chain.source < 0)
@@ -119,7 +119,7 @@ class MarkovCredit(ChainCredit[CreditTable]):
             due = float(sums[worth or "n"] @ straight)
             rows[len(names)] = Due(due, int(sums["n"] @ straight), None)
         without = 0 if worth is None else round(conversions - float(sums["valued"].sum()))
-        stable = stability([names[i] for i in chain.touchpoints.tolist()], credit, ends.replicates)
+        stable = stability([names[i] for i in integers(chain.touchpoints)], credit, ends.replicates)
         return self.table(self.name, rows, Counts(round(conversions), without), cells, stable)
 
 
@@ -149,7 +149,7 @@ class RemovalEffects(ChainCredit[Breakdown[str, Estimate]]):
             ends = _ends(sums, chain, cells, level, lambda totals: chain.effects(totals, sums.names, worth))
             ends = ends._replace(low=np.maximum(ends.low, self.least), high=np.minimum(ends.high, 1.0))
             passed = chain.passing(sums)
-            for i, touchpoint in enumerate(chain.touchpoints.tolist()):
+            for i, touchpoint in enumerate(integers(chain.touchpoints)):
                 due = Due(float(effects[i]), int(passed[i]), ends.interval(i, level))
                 groups[names[touchpoint]] = self._effect(due, cells)
         return Breakdown(by=("touchpoint",), metric=self.name, groups=groups, overlapping=True)

@@ -9,6 +9,7 @@ from attrs import frozen
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.rankings import RankStability
+from cxmodel.stats.arrays import integers
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.rankings import rank_shares
 
@@ -96,7 +97,7 @@ def stability(names: Sequence[str], values: Floats, replicates: Floats | None) -
         return None
     ranks = rank_shares(values, replicates)
     return RankStability(
-        names=tuple(names[i] for i in ranks.order.tolist()), replicates=int(replicates.shape[1]),
+        names=tuple(names[i] for i in integers(ranks.order)), replicates=int(replicates.shape[1]),
         others=len(names) - int(ranks.order.size),
         ranks=tuple(tuple(row) for row in ranks.shares.tolist()),
         beats=tuple(tuple(row) for row in ranks.beats.tolist()),

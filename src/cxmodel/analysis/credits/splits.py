@@ -25,6 +25,7 @@ from cxmodel.data.blocks import Block
 from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
+from cxmodel.stats.arrays import integers
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import SumTally
@@ -60,7 +61,7 @@ class SplitCredit(CreditOptions, SumTally[CreditTable]):
         }
         many = round(float(credit.sum())) if self.value is None else counted(sums, width + CONVERTED)
         at = np.flatnonzero(sums.key < width)
-        names = [cells.vocabulary.touchpoints[key] for key in sums.key[at].tolist()]
+        names = [cells.vocabulary.touchpoints[key] for key in integers(sums.key[at])]
         stable = stability(names, credit[at], None if ends.replicates is None else ends.replicates[at])
         return self.table(self.name, rows, Counts(many, counted(sums, width + UNVALUED)), cells, stable)
 

@@ -1,4 +1,4 @@
-"""The command that asks what drives a score."""
+"""Commands that weigh: what drives a score, and what to fix first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from cxmodel.cli.options import (
     EventOptions,
     answer_options,
     event_options,
+    files_argument,
     format_option,
+    goal_option,
     level_option,
     out_option,
 )
@@ -22,6 +24,8 @@ from cxmodel.cli.talk import Format, deliver, document_of
 
 if TYPE_CHECKING:
     from cxmodel.analysis.driver_results import DriverTable
+    from cxmodel.analysis.priorities import Order
+    from cxmodel.analysis.priority_results import PriorityTable
     from cxmodel.model.estimates import Estimate
 
 
@@ -72,6 +76,67 @@ def drivers(
             of, items=items or None, missing=gap or "leave out", level=level, bootstrap=bootstrap, seed=seed
         )
     deliver(result, drivers_text(result), document_of(result, "drivers"), format_=format_, out=out)
+
+
+@click.command(short_help="What to fix first: reach, score, pain, effort and impact by touchpoint.")
+@files_argument
+@event_options
+@answer_options
+@click.option(
+    "--rule",
+    type=click.Choice(["shortfall", "pain", "pareto"]),
+    default="shortfall",
+    show_default=True,
+    help="Reach × distance from the good end; reach × share of bad answers; or Pareto fronts.",
+)
+@goal_option
+@click.option("--min-n", type=click.IntRange(0), default=10, show_default=True, help="Fewest answers for a score.")
+@level_option
+@click.option("--bootstrap", type=click.IntRange(0), default=500, show_default=True, help="Replicates of customers.")
+@click.option("--seed", type=int, default=0, help="Seed of the replicates.")
+@format_option
+@out_option
+def priorities(
+    files: Sequence[str], events: EventOptions, answers: AnswerOptions, rule: Order, goal: str | None, min_n: int,
+    level: float, bootstrap: int, seed: int, format_: Format | None, out: Path | None,
+) -> None:  # fmt: skip
+    r"""What to fix first: touchpoints by reach × shortfall of their scores, or by another rule.
+
+    \b
+      cxmodel priorities events.csv --responses survey.csv --score rating --scale csat --goal purchase
+    """
+    from cxmodel.cli.reading import goal_of, read_answers, read_journeys
+
+    if not answers.responses:
+        raise click.UsageError("no answers were named: add --responses FILE.")
+    journeys = read_journeys(files, events)
+    given = read_answers(list(answers.responses), answers, events, default=None, journeys=journeys)
+    result = journeys.with_responses(given).priorities(
+        answers.question, rule=rule, outcome=None if goal is None else goal_of(goal, journeys.facts), min_n=min_n,
+        level=level, bootstrap=bootstrap, seed=seed,
+    )  # fmt: skip
+    deliver(result, priorities_text(result), document_of(result, "priorities"), format_=format_, out=out)
+
+
+def priorities_text(result: PriorityTable) -> str:
+    """Priorities as a table."""
+    rows: list[list[str]] = []
+    for name, each in result.items():
+        top = result.in_top(name)
+        rows.append([
+            name, _cell(each.priority, ".3f"), _ends(each.priority, ".3f"), "–" if top is None else f"{top:.0%}",
+            _cell(each.reach, ".1%"), _cell(each.score, ".2f"), _cell(each.pain, ".1%"), _cell(each.effort, ".2f"),
+            _cell(each.wait, ".1%"), _cell(each.impact, "+.3f"), each.priority.reason or "",
+        ])  # fmt: skip
+    head = [
+        "touchpoint", "priority", "interval", "in top 3", "reach", "score", "pain", "effort", "wait", "impact", "notes",
+    ]  # fmt: skip
+    impact = next((each.impact.reason for each in result.values() if each.impact.value is None), None)
+    return "\n".join([
+        str(result).splitlines()[0], "", table(head, rows, right=tuple(range(1, len(head) - 1))),
+        "Priority: reach × " + ("share of bad answers." if result.rule == "pain" else "shortfall of the mean score."),
+        *([f"No impact where “–” stands: {impact}."] if impact else []),
+    ])  # fmt: skip
 
 
 def drivers_text(result: DriverTable) -> str:
