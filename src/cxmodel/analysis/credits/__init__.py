@@ -1,7 +1,7 @@
 """Credit: how descriptive models split conversions among the touchpoints before them. Credit is not impact."""
 
 from cxmodel.analysis.credits.comparing import Credits
-from cxmodel.analysis.credits.conversions import Conversions, before_conversion, chain_steps, goal_missing
+from cxmodel.analysis.credits.conversions import Conversions, before_conversion, goal_missing
 from cxmodel.analysis.credits.markov import MarkovCredit, RemovalEffects
 from cxmodel.analysis.credits.results import CreditComparison, CreditTable
 from cxmodel.analysis.credits.shapley import OrderedShapleyCredit, RateShapley
@@ -17,6 +17,7 @@ from cxmodel.analysis.credits.splits import (
     StepDecayCredit,
     TimeDecayCredit,
 )
+from cxmodel.analysis.credits.steps import chain_steps
 
 __all__ = [
     "Conversions",

@@ -83,7 +83,7 @@ class Conversions:
         length = every.stop[won] - start
         at = ranges(start, length)
         if self.collapse:
-            keep = _changes(block, at, np.repeat(start, length))
+            keep = changes(block, at, np.repeat(start, length))
             length = np.diff(np.concatenate([[0], np.cumsum(keep)])[offsets_of(length)])
             at = at[keep]
         return Before(block, journey, goal, length, at)
@@ -189,7 +189,7 @@ def _every(block: Block, goal: Goal) -> Stretches:
     return Stretches(journey, start, np.where(reached >= 0, reached, block.journey_offsets[journey + 1]), reached)
 
 
-def _changes(block: Block, at: Ints, start: Ints) -> Bools:
+def changes(block: Block, at: Ints, start: Ints) -> Bools:
     """Which events are at another touchpoint than the one before them, or the first of their stretch."""
     touchpoint = block.touchpoint
     return np.asarray((at == start) | (touchpoint[at] != touchpoint[np.maximum(at - 1, 0)]))
@@ -212,58 +212,3 @@ def before_conversion(block: Block, goal: Goal) -> tuple[Ints, Ints, Ints, Ints,
     return (
         before.journey[before.owner], before.at, before.position, before.length, before.journey[before.lengths == 0]
     )  # fmt: skip
-
-
-def chain_steps(block: Block, goal: Goal, order: int) -> tuple[Ints, Ints]:
-    """The steps of every journey up to its goal: journey and code of (context of `order` touchpoints, next).
-
-    Codes are digits in base touchpoints + 2: 0 is the start, a touchpoint is its code + 1, the last digit may also be
-    0 for lost and touchpoints + 1 for the goal.
-    """
-    steps = steps_before(block, Conversions(goal=goal), order)
-    return steps.journey, steps.code
-
-
-@frozen(eq=False)
-class Steps:
-    """Steps of a chain: first those to touchpoints, then the last ones, to the goal or lost.
-
-    Attributes:
-        journey: Row of the journey of each.
-        code: Context and what follows, see `chain_steps`.
-        goal: Row of the goal's event of each of the last ones, −1 where it is lost; as many as stretches that ended.
-    """
-
-    journey: Ints
-    code: Ints
-    goal: Ints
-
-
-def steps_before(block: Block, conversions: Conversions, order: int) -> Steps:
-    """The steps of every stretch; the last one of a journey in progress is not known, so it is left out."""
-    width = len(block.vocabulary.touchpoints) + 2
-    parts = conversions.stretches(block)
-    length = parts.stop - parts.start
-    events = ranges(parts.start, length)
-    if conversions.collapse:
-        keep = _changes(block, events, np.repeat(parts.start, length))
-        length = np.diff(np.concatenate([[0], np.cumsum(keep)])[offsets_of(length)])
-        events = events[keep]
-    touchpoint = block.touchpoint[events]
-    offsets = offsets_of(length)
-    place = np.arange(events.size) - np.repeat(offsets[:-1], length)
-    ended = np.ones(parts.size, np.bool_)
-    if block.still_open is not None:
-        ended = (parts.goal >= 0) | ~block.still_open[parts.journey]
-    rows = np.concatenate([np.arange(events.size), offsets[1:][ended]])
-    place = np.concatenate([place, length[ended]])
-    code = np.zeros(rows.size, np.int64)
-    for back in range(order, 0, -1):
-        there = place >= back
-        digit = np.zeros(rows.size, np.int64)
-        digit[there] = touchpoint[rows[there] - back].astype(np.int64) + 1
-        code = code * width + digit
-    goal = parts.goal[ended]
-    last = np.concatenate([touchpoint.astype(np.int64) + 1, np.where(goal >= 0, width - 1, 0)])
-    journey = np.concatenate([np.repeat(parts.journey, length), parts.journey[ended]])
-    return Steps(journey, code * width + last, goal)

@@ -9,9 +9,9 @@ import numpy as np
 from attrs import field, frozen
 
 from cxmodel.analysis.credits.base import Counts, CreditOptions, Due
-from cxmodel.analysis.credits.conversions import steps_before
 from cxmodel.analysis.credits.results import CreditTable, stability
 from cxmodel.analysis.credits.states import Ends, resampled, told
+from cxmodel.analysis.credits.steps import steps_before
 from cxmodel.data.blocks import Block
 from cxmodel.errors import InvalidValueError, NotMeasurableError
 from cxmodel.model.breakdowns import Breakdown
