@@ -196,41 +196,37 @@ def paths(*texts: str, won: bool = True) -> list[Row]:
 
 letters = st.text(alphabet="abcd", min_size=1, max_size=6)
 words = st.lists(letters, min_size=1, max_size=6)
-MODELS = [model(goal=GOAL, **more) for _, model, more in SLOW.values() if "ignored" not in more]
-ids = [model.name for model in MODELS]
+MODELS: list[Any] = [model(goal=GOAL, **more) for _, model, more in SLOW.values() if "ignored" not in more]
 
 
 def log(texts: Sequence[str], lost: Sequence[str] = ()) -> cx.Journeys:
     return read([*paths(*texts), *paths(*lost, won=False)])
 
 
-@pytest.mark.parametrize("model", [*MODELS, metrics.MarkovCredit(goal=GOAL, order=2)], ids=[*ids, "markov"])
 @few
-@given(won=words, lost=words)
-def test_credit_is_shared_out_and_nobody_gets_less_than_nothing(model: Any, won: list[str], lost: list[str]) -> None:
-    table = log(won, lost).measure(model)
-    assert sum(each.require() for each in table.values()) == pytest.approx(len(won))
-    assert all(each.require() >= 0 for each in table.values())
+@given(words, words)
+def test_credit_is_shared_out_and_nobody_gets_less_than_nothing(won: list[str], lost: list[str]) -> None:
     nowhere = set("".join(lost)) - set("".join(won))
-    # a chain mixes paths: who only stands on lost ones may still lead to the goal on it
-    assert model.name == "markov_credit" or not nowhere & set(table)
+    for table in log(won, lost).measure(*MODELS, metrics.MarkovCredit(goal=GOAL, order=2)):
+        assert sum(each.require() for each in table.values()) == pytest.approx(len(won))
+        assert all(each.require() >= 0 for each in table.values())
+        # a chain mixes paths: who only stands on lost ones may still lead to the goal on it
+        assert table.metric == "markov_credit" or not nowhere & set(table)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=ids)
 @few
 @given(a=words, b=words, names=st.permutations("abcd"))
-def test_split_credit_adds_up_over_logs_and_follows_names(
-    model: Any, a: list[str], b: list[str], names: list[str]
-) -> None:
-    def credit(texts: Sequence[str]) -> Mapping[str, float]:
-        return credit_of(log(texts).measure(model))
+def test_split_credit_adds_up_over_logs_and_follows_names(a: list[str], b: list[str], names: list[str]) -> None:
+    renamed = str.maketrans("abcd", "".join(names))
 
-    one, other, both = credit(a), credit(b), credit([*a, *b])
-    assert both == pytest.approx({n: one.get(n, 0) + other.get(n, 0) for n in {*one, *other}})
-    table = str.maketrans("abcd", "".join(names))
-    assert credit([text.translate(table) for text in a]) == pytest.approx(
-        {name.translate(table): each for name, each in one.items()}
-    )
+    def credit(texts: Sequence[str]) -> list[dict[str, float]]:
+        return [credit_of(table) for table in log(texts).measure(*MODELS)]
+
+    for one, other, both, called in zip(
+        credit(a), credit(b), credit([*a, *b]), credit([text.translate(renamed) for text in a]), strict=True
+    ):
+        assert both == pytest.approx({n: one.get(n, 0) + other.get(n, 0) for n in {*one, *other}})
+        assert called == pytest.approx({name.translate(renamed): each for name, each in one.items()})
 
 
 @few
@@ -249,9 +245,10 @@ def test_first_of_the_reversed_is_last_and_orders_that_do_not_matter(texts: list
 def test_interchangeable_touchpoints_get_the_same(texts: list[str]) -> None:
     """Every journey occurs with the two names exchanged as well."""
     both = [*texts, *(text.translate(str.maketrans("ab", "ba")) for text in texts)]
-    for model in [*MODELS, metrics.MarkovCredit(goal=GOAL), metrics.RateShapley(goal=GOAL)]:
-        table = credit_of(log(both).measure(model))
-        assert table.get("a", 0.0) == pytest.approx(table.get("b", 0.0)), model.name
+    models: list[Any] = [*MODELS, metrics.MarkovCredit(goal=GOAL), metrics.RateShapley(goal=GOAL)]
+    for table in log(both).measure(*models):
+        credit = credit_of(table)
+        assert credit.get("a", 0.0) == pytest.approx(credit.get("b", 0.0)), table.metric
 
 
 @few
