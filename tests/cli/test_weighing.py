@@ -77,3 +77,17 @@ def test_models_of_credit_stand_side_by_side(files: tuple[str, str, str]) -> Non
     assert out.splitlines()[1].split() == ["touchpoint", "first", "position"]
     code, out, _ = run(*asked, "--format", "json")
     assert [each["name"] for each in json.loads(out)["models"]] == ["first_credit", "position_credit"]
+
+
+def test_a_half_life_is_a_duration_or_steps(files: tuple[str, str, str]) -> None:
+    asked = (files[0], "--customer", "who", "--touchpoint", "what", "--time", "at", "--goal", "pay")
+    code, out, _ = run("measure", "time_decay_credit", *asked, "--option", "half_life=90min", "--format", "json")
+    assert code == 0
+    slow = {row["group"]["touchpoint"]: row["value"] for row in json.loads(out)["results"]}
+    code, out, _ = run("measure", "linear_credit", *asked, "--format", "json")
+    even = {row["group"]["touchpoint"]: row["value"] for row in json.loads(out)["results"]}
+    assert slow == pytest.approx(even, rel=0.1)
+    assert slow != even
+    code, _, err = run("measure", "time_decay_credit", *asked, "--option", "half_life=soon")
+    assert code == 2
+    assert "half_life is a positive duration, got 'soon'" in err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from cxmodel.cli.options import AnswerOptions, EventOptions
+from cxmodel.cli.options import AnswerOptions, EventOptions, duration
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import document_of, say
@@ -170,7 +170,8 @@ def _literal(text: str) -> object:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text
+        lasting = duration(text)
+        return text if lasting is None else lasting
 
 
 def grouping(text: str, tz: str | None) -> str | By[Any]:

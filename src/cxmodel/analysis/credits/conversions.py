@@ -39,8 +39,11 @@ class Conversions:
     every: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.within is not None and self.within <= timedelta(0):
-            raise InvalidValueError(f"within is a positive duration, got {self.within}")
+        given: object = self.within
+        if given is not None and (not isinstance(given, timedelta) or given <= timedelta(0)):
+            raise InvalidValueError(
+                f"within is a positive duration, got {given!r}", hint="Write within=timedelta(days=30)"
+            )
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or a value that is not there."""

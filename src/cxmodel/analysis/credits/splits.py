@@ -225,8 +225,11 @@ class TimeDecayCredit(SplitCredit):
 
     def __attrs_post_init__(self) -> None:
         CreditOptions.__attrs_post_init__(self)
-        if self.half_life <= timedelta(0):
-            raise InvalidValueError(f"half_life is a positive duration, got {self.half_life}")
+        given: object = self.half_life
+        if not isinstance(given, timedelta) or given <= timedelta(0):
+            raise InvalidValueError(
+                f"half_life is a positive duration, got {given!r}", hint="Write half_life=timedelta(days=7)"
+            )
 
     def split(self, before: Before) -> Floats:
         """2^(−time to the conversion/half-life), summing to 1."""
@@ -249,8 +252,9 @@ class StepDecayCredit(SplitCredit):
 
     def __attrs_post_init__(self) -> None:
         CreditOptions.__attrs_post_init__(self)
-        if not self.half_life > 0:
-            raise InvalidValueError(f"half_life is a positive number of steps, got {self.half_life!r}")
+        given: object = self.half_life
+        if not isinstance(given, (int, float)) or not given > 0:
+            raise InvalidValueError(f"half_life is a positive number of steps, got {given!r}", hint="Write half_life=1")
 
     def split(self, before: Before) -> Floats:
         """2^(−steps to the last event/half-life), summing to 1."""
