@@ -207,7 +207,9 @@ def log(texts: Sequence[str], lost: Sequence[str] = ()) -> cx.Journeys:
 @given(words, words)
 def test_credit_is_shared_out_and_nobody_gets_less_than_nothing(won: list[str], lost: list[str]) -> None:
     nowhere = set("".join(lost)) - set("".join(won))
-    for table in log(won, lost).measure(*MODELS, metrics.MarkovCredit(goal=GOAL, order=2)):
+    models: list[Any] = [*MODELS, metrics.MarkovCredit(goal=GOAL, order=2)]
+    tables: Any = log(won, lost).measure(*models)
+    for table in tables:
         assert sum(each.require() for each in table.values()) == pytest.approx(len(won))
         assert all(each.require() >= 0 for each in table.values())
         # a chain mixes paths: who only stands on lost ones may still lead to the goal on it
