@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from attrs import frozen
@@ -39,7 +40,7 @@ class Conversions:
     every: bool = False
 
     def __attrs_post_init__(self) -> None:
-        given: object = self.within
+        given = cast("object", self.within)
         if given is not None and (not isinstance(given, timedelta) or given <= timedelta(0)):
             raise InvalidValueError(
                 f"within is a positive duration, got {given!r}", hint="Write within=timedelta(days=30)"

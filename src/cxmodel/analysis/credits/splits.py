@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from attrs import field, frozen
@@ -225,7 +225,7 @@ class TimeDecayCredit(SplitCredit):
 
     def __attrs_post_init__(self) -> None:
         CreditOptions.__attrs_post_init__(self)
-        given: object = self.half_life
+        given = cast("object", self.half_life)
         if not isinstance(given, timedelta) or given <= timedelta(0):
             raise InvalidValueError(
                 f"half_life is a positive duration, got {given!r}", hint="Write half_life=timedelta(days=7)"
@@ -252,7 +252,7 @@ class StepDecayCredit(SplitCredit):
 
     def __attrs_post_init__(self) -> None:
         CreditOptions.__attrs_post_init__(self)
-        given: object = self.half_life
+        given = cast("object", self.half_life)
         if not isinstance(given, (int, float)) or not given > 0:
             raise InvalidValueError(f"half_life is a positive number of steps, got {given!r}", hint="Write half_life=1")
 
