@@ -23,7 +23,7 @@ class Driver:
         correlation: Correlation with the outcome alone, −1 to 1.
         penalty: Outcome of bad answers less that of middling ones, others held; below 0 where bad answers cost.
         reward: Outcome of the best answers less that of middling ones, others held.
-        asymmetry: Impact asymmetry (reward − |penalty|)/(reward + |penalty|), −1 basic to 1 excitement.
+        asymmetry: Impact asymmetry ``(reward − |penalty|)/(reward + |penalty|)``, −1 basic to 1 excitement.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Driver:
 
     @property
     def range_of_impact(self) -> float | None:
-        """RIC: |penalty| + reward; those against the grain count as none."""
+        """RIC: ``|penalty| + reward``; those against the grain count as none."""
         if self.penalty.value is None or self.reward.value is None:
             return None
         return max(-self.penalty.value, 0.0) + max(self.reward.value, 0.0)

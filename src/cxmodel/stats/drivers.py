@@ -186,9 +186,9 @@ class Contrast(NamedTuple):
     """Penalties and rewards, each of shape (…).
 
     Attributes:
-        ric: Range of impact: |penalty| + reward.
+        ric: Range of impact: ``|penalty| + reward``.
         sgp: Satisfaction-generating potential: reward/RIC.
-        dgp: Dissatisfaction-generating potential: |penalty|/RIC.
+        dgp: Dissatisfaction-generating potential: ``|penalty|/RIC``.
         ia: Impact asymmetry: SGP − DGP, −1 (a basic factor) to 1 (excitement).
     """
 

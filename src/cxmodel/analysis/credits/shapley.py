@@ -80,8 +80,8 @@ class RateShapley(CreditOptions, SumTally[Breakdown[str, Estimate]]):
     """The Shapley value of the conversion-rate game: how much a touchpoint raises or lowers the rate, on average.
 
     v(S) is the share of conversions (or their mean value) among the journeys with a touchpoint whose touchpoints all
-    lie in S, 0 where there is none. φ_i = Σ_S |S|!(n−|S|−1)!/n! · (v(S + i) − v(S)), over all 2^n sets; it sums to the
-    rate of all these journeys and may be negative. Above 12 touchpoints it is refused. Still descriptive: sets of
+    lie in S, 0 where there is none. ``φ_i = Σ_S |S|!(n−|S|−1)!/n! · (v(S + i) − v(S))``, over all 2^n sets; it sums to
+    the rate of all these journeys and may be negative. Above 12 touchpoints it is refused. Still descriptive: sets of
     journeys differ in more than their touchpoints.
     """
 
