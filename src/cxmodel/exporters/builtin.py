@@ -7,6 +7,7 @@ from typing import Any
 
 from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
+from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
@@ -21,4 +22,5 @@ def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     return [
         BreakdownFigure, CreditFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter, PathsFigure,
         PriorityFigure,
+        ReliabilityFigure,
     ]  # fmt: skip
