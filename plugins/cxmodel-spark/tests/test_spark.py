@@ -36,6 +36,7 @@ OPTIONS: Mapping[str, Any] = {
     "goal": BUY, "outcome": BUY, "first": "before", "second": "after",
     "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
     "within": timedelta(days=2), "every": timedelta(days=1),
+    "ignored": ("ad",),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
 }  # fmt: skip
 
