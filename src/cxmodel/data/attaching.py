@@ -23,7 +23,7 @@ _Words: TypeAlias = NDArray[np.object_]
 
 _NO_CUSTOMER: Final = "no customer with this id"
 _NO_JOURNEY: Final = "no journey with this id"
-_SHARED: Final = "several customers share this journey id"
+SHARED: Final = "several customers share this journey id"
 _TOO_EARLY: Final = "before the customer's first touchpoint"
 _TOO_LATE: Final = "no touchpoint within the window"
 _NO_TIME: Final = "no time, and the customer has several journeys"
@@ -173,7 +173,7 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
         if rows.customer is None:
             reasons[rows.journey.code < 0] = _NO_ID
             shared = np.isin(journey, shared_ids(population.parts)) & has_journey
-            reasons[shared], has_journey[shared] = _SHARED, False
+            reasons[shared], has_journey[shared] = SHARED, False
     codes = population.vocabulary.touchpoint_codes
     names = np.array([codes.get(name, -1) for name in rows.touchpoints.names], np.int64)
     touchpoint = np.where(rows.touchpoint > 0, names[rows.touchpoint], -1)
