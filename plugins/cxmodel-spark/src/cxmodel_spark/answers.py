@@ -10,11 +10,12 @@ import numpy as np
 from attrs import evolve, frozen
 
 from cxmodel.data.answers import AnswerRows, IdColumn
-from cxmodel.data.attaching import SHARED, Attached, attach, shared_ids
+from cxmodel.data.attaching import Attached, attach, shared_ids
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.counting import Counts
+from cxmodel.data.placing import REASONS, SHARED
 from cxmodel.data.populations import MemoryPopulation
-from cxmodel.data.texts import Texts, find
+from cxmodel.data.texts import Identifiers, Texts, find
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
 from cxmodel.stats.arrays import Bools, Ints
@@ -125,17 +126,19 @@ def encoded(rows: AnswerRows) -> bytes:
 def _ids_of(column: IdColumn | None, mine: Ints) -> IdColumn | None:
     if column is None:
         return None
-    code = column.code[mine]
-    used, place = np.unique(code[code >= 0], return_inverse=True)
-    narrow = np.full(code.size, -1)
-    narrow[code >= 0] = place
-    return IdColumn(column.texts.take(used), narrow)
+    key, absent, identifiers = column.key[mine], column.absent[mine], column.identifiers
+    if identifiers.keys is not None:
+        used = np.unique(key[~absent])
+        identifiers = Identifiers(used, identifiers.texts_of(used))
+    return IdColumn(identifiers, key, absent)
 
 
 def parts_of_customers(customers: IdColumn, bits: int) -> Ints:
     """The partition of each answer by its customer; without an id any will do, as none can know it."""
-    parts = np.append(part_of_keys(customers.texts.keys(), bits), 0)
-    return parts[customers.code]
+    there = ~customers.absent
+    parts = np.zeros(there.size, np.int64)
+    parts[there] = part_of_keys(customers.identifiers.stable(customers.key[there]), bits)
+    return parts
 
 
 def owners_of(blocks: Sequence[Block], wanted: Texts, part: int) -> Owners:
@@ -157,12 +160,13 @@ def no_owners() -> Owners:
 
 def parts_of_journeys(journeys: IdColumn, owners: Owners) -> Ints:
     """The partition of each answer by its journey; −1 where several customers share the id."""
-    size = len(journeys.texts)
-    parts, count = np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64)
+    texts, code = journeys.listed
+    # the last place is for answers without an id: no partition can know it
+    parts, count = np.zeros(len(texts) + 1, np.int64), np.zeros(len(texts) + 1, np.int64)
     parts[owners.journey] = owners.part
     np.add.at(count, owners.journey, 1 + owners.shared.astype(np.int64))
     parts[count > 1] = -1
-    return parts[journeys.code]
+    return parts[code]
 
 
 def merge_reports(a: Attached, b: Attached) -> Attached:
@@ -186,10 +190,8 @@ def refused(rows: AnswerRows, shared: Ints) -> Attached:
     if journeys is None or not shared.size:
         return no_answers_attached()
     shown = shared[:MOST_EXAMPLES].tolist()
-    examples = tuple(Example("answers", int(rows.row[i]) + 1, journeys.texts[int(journeys.code[i])]) for i in shown)
-    return Attached(
-        answers=int(shared.size), at_event=0, whole_journey=0, unmatched={SHARED: Count(int(shared.size), examples)}
-    )
+    count = Count(int(shared.size), tuple(Example("answers", int(rows.row[i]) + 1, journeys.text(i)) for i in shown))
+    return Attached(answers=count.count, at_event=0, whole_journey=0, unmatched={REASONS[SHARED]: count})
 
 
 def no_answers_attached() -> Attached:

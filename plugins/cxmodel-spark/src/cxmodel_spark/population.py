@@ -135,7 +135,7 @@ class SparkPopulation:
         if rows.customer is not None:
             return parts_of_customers(rows.customer, self.bits)
         assert rows.journey is not None
-        recipe, wanted = self.recipe, rows.journey.texts
+        recipe, wanted = self.recipe, rows.journey.listed[0]
         found: list[Owners] = states(self.frame, lambda partition: recipe.owners(wanted, partition), self.beside)
         return parts_of_journeys(rows.journey, reduce(Owners.plus, found, no_owners()))
 
