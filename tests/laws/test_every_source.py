@@ -53,7 +53,7 @@ def out_of_core(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.Jou
 
 @every_source(memory=in_memory, blocks=in_many_blocks, disk=reopened, spilled=out_of_core)
 def test_every_source_keeps_the_laws(law: Law, read: Read) -> None:
-    law(read, examples=8)
+    law(read, examples=5)
 
 
 def test_blocks_are_many() -> None:

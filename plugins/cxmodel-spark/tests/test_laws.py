@@ -35,4 +35,4 @@ def through_spark(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.J
 
 @every_source(spark=through_spark)
 def test_spark_keeps_the_laws(spark: SparkSession, law: Law, read: Read) -> None:
-    law(read, examples=3)
+    law(read, examples=2)

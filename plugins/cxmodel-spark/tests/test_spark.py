@@ -258,7 +258,9 @@ def test_only_states_reach_the_driver(frame: DataFrame, monkeypatch: pytest.Monk
     far = cx.read_events(frame, **ROLES).split(gap=timedelta(hours=8))
     far.graph()
     far.measure(cx.metrics.Length(), by="channel")
-    assert len(collected) >= 4
+    asked = cx.read_events(frame, **ROLES, rules=RULES).with_responses(survey(answers()))
+    asked.measure(cx.metrics.Nps(question="before"), by="touchpoint")
+    assert len(collected) >= 8
     assert all(each == [("part", "int"), ("state", "binary")] for each in collected)
 
 
