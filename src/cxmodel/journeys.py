@@ -40,7 +40,7 @@ from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
-from cxmodel.typing import File, Population, Source
+from cxmodel.typing import File, Population, Source, TakesAnswers
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -78,8 +78,7 @@ class Journeys(Measurable):
     @property
     def vocabulary_report(self) -> VocabularyReport | None:
         """What the rules of `read_events` made of the raw names; None without rules."""
-        population = self.population
-        renaming = population.renaming if isinstance(population, MemoryPopulation) else None
+        renaming = self.population.renaming
         return None if renaming is None else renaming.report()
 
     def _asked(self) -> Population:
@@ -153,10 +152,12 @@ class Journeys(Measurable):
             within: Longest time from a touchpoint to an answer about it.
             about: Touchpoint that all answers are about, where no column says so.
         """
-        limit = None if within is None else microseconds(within)
-        population, attached = attach(
-            self._here("with_responses"), responses.rows, within=limit, about=about or responses.about
-        )
+        limit, place = None if within is None else microseconds(within), about or responses.about
+        population: Population
+        if isinstance(self.population, TakesAnswers):
+            population, attached = self.population.attach(responses.rows, within=limit, about=place)
+        else:
+            population, attached = attach(self._here("with_responses"), responses.rows, within=limit, about=place)
         return evolve(self, population=population, attached=attached.plus(self.attached))
 
     def with_inactivity(self, limit: timedelta) -> Journeys:
