@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
+from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit, Vocabulary
 from cxmodel.errors import InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Ints, compress, counting_order, grouped_sum, integers, offsets_of, ranges
+from cxmodel.stats.arrays import Ints, compress, counting_order, grouped_sum, integers, offsets_of, ranges, windows
 from cxmodel.stats.floats import Floats
-from cxmodel.stats.medians import grouped_medians
+from cxmodel.stats.medians import grouped_medians, median_of_pieces
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
 MOST_EDGES = 200_000
+_AT_ONCE: Final = 2**21
 
 
 @frozen(eq=False)
@@ -38,6 +40,24 @@ class _Waits:
     offsets: Ints
     waits: Ints
     bridged: Ints
+
+    def between(self, first: int, last: int) -> _Waits:
+        """Those of the transitions with these codes and the codes between them."""
+        a, b = np.searchsorted(self.edge, [first, last + 1]).tolist()
+        inside = slice(int(self.offsets[a]), int(self.offsets[b]))
+        offsets = self.offsets[a : b + 1] - self.offsets[a]
+        return _Waits(self.edge[a:b], offsets, self.waits[inside], self.bridged[a:b])
+
+
+@frozen(eq=False)
+class _Edges:
+    """All transitions: code, how often, how often bridged, summed and median waits in µs."""
+
+    edge: Ints
+    count: Ints
+    bridged: Ints
+    total: Floats | Ints
+    median: Floats
 
 
 @frozen(eq=False)
@@ -248,19 +268,19 @@ class Transitions(Tally[TransitionState, TransitionTable]):
         there = np.flatnonzero(state.nodes[0]) if state.nodes.size else np.zeros(0, np.int64)
         row = np.full(width, -1)
         row[there] = np.arange(there.size)
-        edge, offsets, waits, bridged = _joined(state.parts)
-        count = np.diff(offsets)
-        totals = _totals(waits, offsets)
+        edges = _edges(state.parts)
         valued = state.nodes[4][there] > 0 if state.nodes.size else np.zeros(0, bool)
         nodes = state.nodes[:, there] if state.nodes.size else np.zeros((5, 0), np.int64)
         table = TransitionTable(
             touchpoints=tuple(vocabulary.touchpoints[code] for code in integers(there)),
             count=nodes[0], starts=nodes[1], ends=nodes[2], passing=nodes[3],
             value=np.where(valued, state.values[there], np.nan) if state.nodes.size else np.zeros(0),
-            source=row[edge // width], target=row[edge % width], transitions=count, bridged=bridged,
-            wait_mean_s=totals / np.maximum(count, 1) / 1e6, wait_median_s=grouped_medians(waits, offsets) / 1e6,
-            wait_total_s=totals / 1e6, journeys=state.journeys, customers=state.customers, events=int(nodes[0].sum()),
-            currency=cells.facts.currency, origin=cells.origin, stages=_stages(vocabulary, there),
+            source=row[edges.edge // width], target=row[edges.edge % width],
+            transitions=edges.count, bridged=edges.bridged,
+            wait_mean_s=edges.total / np.maximum(edges.count, 1) / 1e6, wait_median_s=edges.median / 1e6,
+            wait_total_s=edges.total / 1e6, journeys=state.journeys, customers=state.customers,
+            events=int(nodes[0].sum()), currency=cells.facts.currency, origin=cells.origin,
+            stages=_stages(vocabulary, there),
             facts={
                 name: tuple(labels.names[code] if code else None for code in integers(codes[there]))
                 for name, (codes, labels) in vocabulary.touchpoint_columns.items()
@@ -321,26 +341,48 @@ def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
     return np.add.reduceat(waits, offsets[:-1], dtype=kind)
 
 
-def _joined(parts: Sequence[_Waits]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Edges, offsets, waits and bridged counts of all parts together."""
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return none, np.zeros(1, np.int64), none, none
+def _edges(parts: Sequence[_Waits]) -> _Edges:
+    """The transitions of all parts. The waits of few transitions are put together at a time, never all of them."""
+    none = np.zeros(0, np.int64)
+    edge, place = np.unique(np.concatenate([none, *(part.edge for part in parts)]), return_inverse=True)
+    sizes, bridged = (
+        np.bincount(place, np.concatenate([none, *each]), edge.size).astype(np.int64)
+        for each in ([np.diff(part.offsets) for part in parts], [part.bridged for part in parts])
+    )
+    totals: list[NDArray[Any]] = []
+    medians: list[Floats] = []
+    for a, b in windows(sizes, _AT_ONCE):
+        inside = [part.between(int(edge[a]), int(edge[b - 1])) for part in parts]
+        if sizes[a] > _AT_ONCE:
+            pieces = [part.waits for part in inside if part.waits.size]
+            totals.append(_total(pieces))
+            medians.append(np.array([median_of_pieces(pieces)]))
+        else:
+            offsets, waits = _joined(inside, edge[a:b], sizes[a:b])
+            totals.append(_totals(waits, offsets))
+            medians.append(grouped_medians(waits, offsets))
+    return _Edges(edge, sizes, bridged, np.concatenate([none, *totals]), np.concatenate([np.zeros(0), *medians]))
+
+
+def _total(pieces: Sequence[Ints]) -> Floats | Ints:
+    """(1,) the sum of all pieces."""
+    total = sum(int(_totals(piece, np.array([0, piece.size]))[0]) for piece in pieces)
+    return np.array([total]) if abs(total) < 2**63 else np.array([float(total)])
+
+
+def _joined(parts: Sequence[_Waits], edge: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """Offsets and waits of all parts together, transition after transition."""
+    offsets = offsets_of(sizes)
     if len(parts) == 1:
-        return parts[0].edge, parts[0].offsets, parts[0].waits, parts[0].bridged
-    edge, place = np.unique(np.concatenate([part.edge for part in parts]), return_inverse=True)
-    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
-    bridged = np.bincount(place, np.concatenate([part.bridged for part in parts]), edge.size).astype(np.int64)
-    offsets = offsets_of(np.bincount(place, sizes, edge.size).astype(np.int64))
+        return offsets, parts[0].waits
     waits = np.empty(int(offsets[-1]), np.int64)
-    filled, begin = offsets[:-1].copy(), 0
+    filled = offsets[:-1].copy()
     for part in parts:
-        mine = place[begin : begin + part.edge.size]
+        mine = np.searchsorted(edge, part.edge)
         size = np.diff(part.offsets)
         waits[ranges(filled[mine], size)] = part.waits
         filled[mine] += size
-        begin += part.edge.size
-    return edge, offsets, waits, bridged
+    return offsets, waits
 
 
 @frozen(kw_only=True)
