@@ -21,7 +21,8 @@ from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
 from cxmodel.analysis.what_if import WhatIf, WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
-from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.parts import Step
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownColumnError, UnknownNameError, unknown
@@ -445,7 +446,7 @@ def read_events(
         unmatched: What becomes of names that no rule matches: ``"keep"`` their own name, or ``"other"``.
         preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
-        memory_limit: Limit of the reading engine (``"2GB"``).
+        memory_limit: Limit of memory (``"2GB"``); what does not fit waits in temporary files, with the same answers.
 
     Returns:
         The journeys, prepared once.

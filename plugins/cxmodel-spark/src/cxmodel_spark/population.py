@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import Counts, counts_of, facts_of, merge_counts, no_counts
-from cxmodel.data.populations import Step
+from cxmodel.data.parts import Step
 from cxmodel.errors import NotMeasurableError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.events import events_of, fields_of
-from cxmodel.data.grouping import EventRows, group, promote
-from cxmodel.data.populations import Step
+from cxmodel.data.grouping import EventRows, group, promoted
+from cxmodel.data.parts import Step
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Rows, ScanTally, read_rows
 from cxmodel.data.sources import open_tables
@@ -116,7 +116,7 @@ class Recipe:
         """The blocks after all steps."""
         events, vocabulary, _ = self.events(table)
         for plain in group(events, vocabulary) if events.time.size else ():
-            (block,), _ = promote([plain], self.facts)
+            block = promoted(plain, self.facts)
             for step, wider in self.steps:
                 block = step(block)
                 if wider is not None:
