@@ -92,7 +92,7 @@ def test_unions_of_paths_with_one_key(monkeypatch: pytest.MonkeyPatch, buckets: 
         lambda offsets, codes, seed: real(offsets, codes, seed) % np.uint64(buckets) if seed < 2
         else real(offsets, codes, seed),
     )  # fmt: skip
-    parts = [[(1, 2), (1, 2), (3,)], [(2, 1)], [(1, 2)], [(3,), (2, 1), (2, 1, 1)]]
+    parts: list[list[tuple[int, ...]]] = [[(1, 2), (1, 2), (3,)], [(2, 1)], [(1, 2)], [(3,), (2, 1), (2, 1, 1)]]
     found = paths.union([variants(part) for part in parts])
     assert as_counts(found) == Counter(path for part in parts for path in part)
 
