@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.laws.reading import read, whole
 
 import cxmodel as cx
-from cxmodel.analysis import paths, transitions
+from cxmodel.analysis import paths, transition_waits
 from cxmodel.data import temporary
 from cxmodel.data.parts import StoredParts
 from cxmodel.testing import Row, logs
@@ -40,7 +40,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few events, every state in files, two waits or codes at a time, unions after two parts."""
     monkeypatch.setattr(temporary, "_FEWEST", 4)
     monkeypatch.setattr(temporary, "_SMALL", 1)
-    monkeypatch.setattr(transitions, "_AT_ONCE", 2)
+    monkeypatch.setattr(transition_waits, "_AT_ONCE", 2)
     monkeypatch.setattr(paths, "_AT_ONCE", 2)
     monkeypatch.setattr(paths, "_FEW", 2)
 
