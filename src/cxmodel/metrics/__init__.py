@@ -22,6 +22,7 @@ from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.peak_end_fit import PeakEndWeights
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -122,6 +123,7 @@ __all__ = [
     "PatternMatches",
     "PatternShare",
     "PeakEnd",
+    "PeakEndWeights",
     "Recovery",
     "RecoveryRate",
     "RecoverySwitchShare",
