@@ -10,6 +10,7 @@ from cxmodel.analysis.credits import (
     ShapleyCredit,
 )
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
+from cxmodel.analysis.emotion_curve import EmotionCurve
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.followings import EventuallyFollows
@@ -87,6 +88,7 @@ __all__ = [
     "EffortRepeats",
     "EffortSteps",
     "EffortTouchpoints",
+    "EmotionCurve",
     "Ends",
     "EventuallyFollows",
     "ExperienceEnd",
