@@ -24,6 +24,7 @@ from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
 from cxmodel.analysis.peak_end_fit import PeakEndWeights
+from cxmodel.analysis.silos import Silos
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
@@ -136,6 +137,7 @@ __all__ = [
     "ScoreChange",
     "Secon",
     "ShapleyCredit",
+    "Silos",
     "Surprises",
     "TimeTo",
     "TopBox",
