@@ -28,7 +28,7 @@ from cxmodel.analysis.silos import Silos
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
-from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
+from cxmodel.metrics.channels import BridgeDifference, BridgeLag, BridgeScoreDifference, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
     ChannelSwitches,
@@ -68,7 +68,9 @@ from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
     "Bottlenecks",
+    "BridgeDifference",
     "BridgeLag",
+    "BridgeScoreDifference",
     "BridgeShare",
     "BusinessHours",
     "Ces1",
