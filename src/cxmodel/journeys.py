@@ -27,7 +27,7 @@ from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
 from cxmodel.measuring import Measurable
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
@@ -361,7 +361,7 @@ class Journeys(Measurable):
         return evolve(self, population=self.population.then(step, saying=saying, window=window))
 
     def _goal(self, at: Goal | str) -> Goal:
-        goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
+        goal = as_goal(at)
         for name in goal.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
                 raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))

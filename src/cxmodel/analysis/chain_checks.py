@@ -12,7 +12,7 @@ from cxmodel.analysis.credits import chain_steps
 from cxmodel.data.blocks import Block
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.model.goals import Goal
-from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum
+from cxmodel.stats.arrays import Bools, Ints, compress, distinct_codes, grouped_sum
 from cxmodel.stats.chains import Chain, absorption_probabilities
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -84,7 +84,7 @@ class HeldOut:
         last, context = code % width, code // width
         inner = (last > 0) & (last < width - 1)
         begins = inner & (context == 0)
-        pairs, _ = compress(owner[inner] * width + last[inner])
+        pairs = distinct_codes(owner[inner] * width + last[inner])
         return cls(
             first=counted((last[begins] - 1) * 2 + reached[owner[begins]]),
             visited=counted((pairs % width - 1) * 2 + reached[pairs // width]),
@@ -199,7 +199,7 @@ def _order(seen: Counted, total: Floats, width: int) -> ChainCheck:
     runs = grouped_sum(place, seen.counts, short.size)
     share = runs / grouped_sum(at, runs, here.size)[at]
     statistic = 2 * float(seen.counts @ np.log(seen.counts / total / share[place]))
-    pairs, _ = compress(seen.keys // width)
+    pairs = distinct_codes(seen.keys // width)
     before = np.bincount(np.searchsorted(here, pairs % width), minlength=here.size)
     degrees = int(((before - 1) * (np.bincount(at, minlength=here.size) - 1)).sum())
     saved = float(max(statistic - degrees, 0.0) / (2 * np.log(2) * n))

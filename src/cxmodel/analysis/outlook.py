@@ -24,7 +24,7 @@ from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers, ranges
+from cxmodel.stats.arrays import Ints, compress, distinct_codes, grouped_sum, integers, ranges
 from cxmodel.stats.backoff import Backoff
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -433,7 +433,7 @@ def _visited(owner: Ints, context: Ints, width: int, order: int) -> Counted:
     parts = []
     for digits in range(1, order + 1):
         found, place = compress(context % width**digits)
-        pairs, _ = compress(owner * max(found.size, 1) + place)
+        pairs = distinct_codes(owner * max(found.size, 1) + place)
         parts.append(np.bincount(pairs % max(found.size, 1), minlength=found.size))
         parts.append(digits * width**order + found)
     counts, keys = parts[::2], parts[1::2]

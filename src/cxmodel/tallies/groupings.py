@@ -17,7 +17,7 @@ from cxmodel.data.times import DAY, Offsets
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Ints, compress, integers, ranges
+from cxmodel.stats.arrays import Ints, distinct_codes, integers, ranges
 
 K = TypeVar("K")
 K1 = TypeVar("K1")
@@ -435,7 +435,7 @@ def _passed(codes: Ints, offsets: Ints, at: Ints) -> Assigned:
     held = codes[inside] >= 0
     row, code = row[held], codes[inside][held]
     width = int(code.max(initial=0)) + 1
-    pair, _ = compress(row * width + code)
+    pair = distinct_codes(row * width + code)
     rows, group = pair // width, pair % width
     without = np.ones(at.size, np.bool_)
     without[rows] = False
