@@ -127,6 +127,8 @@ class QuantileMetric(Tally[QuantileState, Estimate]):
             known = np.isfinite(se[row])
             interval = Interval(float(low[row]), float(high[row]), level, str(method[row])) if known else None
             small: tuple[Flag, ...] = ("small_n",) if n[row] < SMALL else ()
+            if known and low[row] == high[row]:
+                small = (*small, "degenerate")
             out[code - 1] = Estimate(
                 value=float(middle[row]), n=int(n[row]), n_eff=float(n_eff[row]), interval=interval,
                 flags=(*small, *self.marks()), **about,
