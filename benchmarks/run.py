@@ -99,6 +99,9 @@ ROWS = (
     Row(task="reopen", seconds=0.3),
     Row(task="reopen_graph", seconds=0.3),
     Row(task="append"),
+    Row(task="outlook"),
+    Row(task="position", seconds=0.5),
+    Row(task="positions"),
     Row(task="graph_2gb", sizes=(TEN_TIMES, TEN_TIMES)),
     Row(task="one_pass_2gb", sizes=(TEN_TIMES, TEN_TIMES)),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
 from cxmodel.exporters.matplotlib.curves import EmotionCurveFigure
+from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
@@ -20,5 +21,5 @@ def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
         BreakdownFigure, CreditFigure, EmotionCurveFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter,
-        PathsFigure,
+        PathsFigure, ReliabilityFigure,
     ]  # fmt: skip
