@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -25,8 +25,6 @@ from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.metrics import Closed, SumMetric, Tally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums, merge_sums, no_sums, tabulate
-
-Loss = Literal["wait", "repeated", "dropped", "score_change"]
 
 
 @frozen(eq=False)
@@ -193,9 +191,9 @@ class HandOff:
     target: str
     n: int
     customers: int
-    losses: Mapping[Loss, Estimate]
-    differences: Mapping[Loss, Estimate]
-    adjusted: Mapping[Loss, float | None]
+    losses: Mapping[str, Estimate]
+    differences: Mapping[str, Estimate]
+    adjusted: Mapping[str, float | None]
 
     def to_records(self) -> list[dict[str, object]]:
         """One record per loss."""
@@ -223,7 +221,7 @@ class SiloTable:
     """
 
     rows: tuple[HandOff, ...]
-    within: Mapping[Loss, Estimate]
+    within: Mapping[str, Estimate]
     steps: int
     hand_offs: int
     unknown: int
@@ -258,7 +256,7 @@ class SiloTable:
         return "\n".join(lines)
 
 
-def _told(losses: Mapping[Loss, Estimate]) -> str:
+def _told(losses: Mapping[str, Estimate]) -> str:
     words = []
     for name, each in losses.items():
         value = "no value"
@@ -321,8 +319,8 @@ class Silos(Tally[SiloState, SiloTable]):
             return f"several questions were asked, {', '.join(map(repr, facts.questions))}: name one with question="
         return column_missing("department", facts) or column_missing(self.information, facts)
 
-    def _metrics(self, questions: Sequence[str]) -> dict[Loss, StepMetric]:
-        out: dict[Loss, StepMetric] = {
+    def _metrics(self, questions: Sequence[str]) -> dict[str, StepMetric]:
+        out: dict[str, StepMetric] = {
             "wait": StepWait(), "repeated": StepRepeated(information=self.information),
             "dropped": StepDropped(goal=self.goal),
         }  # fmt: skip
@@ -371,8 +369,8 @@ class Silos(Tally[SiloState, SiloTable]):
         )}  # fmt: skip
 
     def _row(
-        self, code: int, names: Sequence[str], counts: tuple[int, int], found: Mapping[Loss, Mapping[int, Estimate]],
-        metrics: Mapping[Loss, StepMetric],
+        self, code: int, names: Sequence[str], counts: tuple[int, int], found: Mapping[str, Mapping[int, Estimate]],
+        metrics: Mapping[str, StepMetric],
     ) -> HandOff:  # fmt: skip
         losses = {name: _of(each, code, metrics[name]) for name, each in found.items()}
         inside = {name: _of(each, len(names) ** 2, metrics[name]) for name, each in found.items()}
@@ -409,7 +407,7 @@ def _of(found: Mapping[int, Estimate], code: int, metric: StepMetric) -> Estimat
                     flags=("empty",), reason="no such step to measure")  # fmt: skip
 
 
-def _corrected(rows: Sequence[HandOff], name: Loss) -> list[HandOff]:
+def _corrected(rows: Sequence[HandOff], name: str) -> list[HandOff]:
     p = [p_of(row.differences[name]) for row in rows]
     if not rows:
         return []
