@@ -1,6 +1,7 @@
 """Every registered metric at the edges: nothing, one journey, all equal, all missing. See docs/methods/edge-cases."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -18,7 +19,8 @@ GOAL = cx.Goal("there", touchpoints=["b"])
 OPTIONS: Mapping[str, Any] = {
     "goal": GOAL, "outcome": GOAL, "first": "score", "second": "score", "steps": ["a", GOAL],
     "pattern": as_pattern("a => b"), "online": {"web": True, "shop": False},
-    "recovery": Recovery(failed=["a"], resolved=["b"]),
+    "recovery": Recovery(failed=["a"], resolved=["b"]), "within": timedelta(days=2), "every": timedelta(days=1),
+    "ignored": ("a",),
 }  # fmt: skip
 SCALES: Mapping[str, cx.Scale] = {
     "nps": cx.Scale.nps(), "nps_change": cx.Scale.nps(), "ces1": cx.Scale.ces1(), "ces2": cx.Scale.ces2(),
