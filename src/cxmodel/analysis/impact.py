@@ -136,7 +136,7 @@ class Impact(SumTally[ImpactTable]):
         names = cells.vocabulary.touchpoints
         groups = {names[code]: rows.row(code) for code in integers(rows.contrasts.touchpoints)}
         journeys = round(float(rows.contrasts.journeys[0]))
-        average = rows.estimate(rows.contrasts.outcomes / rows.contrasts.journeys, journeys)
+        average = rows.estimate(ratio(rows.contrasts.outcomes, rows.contrasts.journeys), journeys)
         return self._table(groups, journeys, average, self._holdout(held, cells, level))
 
     def _layout(self, vocabulary: Any) -> Layout:
@@ -202,9 +202,9 @@ class _Rows:
         e_value, limit = e_values(risk)
         return ImpactEstimate(
             touchpoint=self.cells.vocabulary.touchpoints[code],
-            reach=self.estimate(real.exposed / journeys, whole, "share"),
+            reach=self.estimate(ratio(real.exposed, journeys), whole, "share"),
             effect=self.estimate(ratio(real.lift, real.compared), n, reason=reason, flags=flags),
-            population=self.estimate(real.lift / journeys, n, reason=reason, flags=flags),
+            population=self.estimate(ratio(real.lift, journeys), n, reason=reason, flags=flags),
             relative=self.estimate(
                 ratio(real.lift, self.contrasts.outcomes), n, "share", reason if goal else _SCORES, flags
             ),
