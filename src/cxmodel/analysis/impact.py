@@ -164,7 +164,7 @@ class Impact(SumTally[ImpactTable]):
     def _holdout(self, held: Sums, cells: Cells[Any], level: float) -> Estimate | None:
         if self.holdout is None:
             return None
-        _, _, group, _, _ = self._layout(cells.vocabulary).unpack(held.key)
+        _, _, group, *_ = self._layout(cells.vocabulary).unpack(held.key)
         n = [float(held["n"][group == each].sum()) if held.rows else 0.0 for each in (0, 1)]
         if not all(n):
             return self._none(f"{self.holdout!r} leaves one of the two groups empty", round(sum(n)), cells)
