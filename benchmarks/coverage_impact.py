@@ -1,8 +1,8 @@
 """How often the intervals of `Impact` hold the truth: 1,000 seeded studies of each mechanism.
 
-`python benchmarks/coverage_impact.py run FOLDER [FIRST LAST]` measures the studies FIRST to LAST − 1 (0 to 999) of every
-mechanism and writes what came to FOLDER; `python benchmarks/coverage_impact.py table FOLDER` prints the table of all that
-is there. Shares of the studies may be measured one after the other, or side by side.
+`python benchmarks/coverage_impact.py run FOLDER [FIRST LAST]` measures the studies FIRST to LAST − 1 (0 to 999) of
+every mechanism and writes what came to FOLDER; `python benchmarks/coverage_impact.py table FOLDER` prints the table of
+all that is there. Shares of the studies may be measured one after the other, or side by side.
 
 The seeds were fixed before the run, and are others than those with which the estimator was made (90,000 to 91,299).
 """
@@ -108,7 +108,7 @@ def run(folder: Path, first: int, last: int) -> None:
 
 def table(folder: Path) -> None:
     """Print bias, width, coverage and false alarms by mechanism and touchpoint, as a table in Markdown."""
-    print("| mechanism | touchpoint | truth | bias | spread of estimates | half width | coverage | excludes 0 | lift flag |")
+    print("| mechanism | touchpoint | truth | bias | spread | half width | coverage | excludes 0 | lift flag |")
     print("|---|---|---|---|---|---|---|---|---|")
     for case in CASES:
         seen: dict[str, list[Sequence[float]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Iterated expectations: what journeys would have come to had they never passed a touchpoint, from the last step back."""
+"""Iterated expectations: what journeys would have come to without a touchpoint, from the last step back."""
 
 from __future__ import annotations
 

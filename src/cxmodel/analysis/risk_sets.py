@@ -145,8 +145,8 @@ def _labels(vocabulary: Vocabulary, name: str) -> Sequence[str]:
     return labels.names
 
 
-def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints]:
-    """The rows of all risk sets: which run each belongs to, and its key.
+def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints, Ints]:
+    """The rows of all risk sets: which run each belongs to, its key, and how often it passes the touchpoint of the key.
 
     Every run is once in the risk set of each step that it reached; and once more for each touchpoint that it passes
     before the outcome, told apart by whether it passes now, did before or will later.
@@ -156,22 +156,24 @@ def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints]:
     row = segment_of(offsets_of(steps))
     step = ranges(np.zeros_like(steps), steps)
     length = np.searchsorted(layout.lengths, runs.length, "right") - 1
-    attributes, first = _attributes(block, runs, layout), _first_passings(block, runs)
+    attributes = _attributes(block, runs, layout)
+    *first, times = _first_passings(block, runs)
     cell = _cells(block, runs, layout, row, step, attributes, first)
     origin = np.zeros(row.size, np.int64)
     if layout.instead == "another":
         origin[1:] = np.where(step[1:] > 0, cell[:-1] % layout.moving, 0)
-    inner, kind, when = _passed(first, steps, step, layout)
+    inner, kind, when, passing = _passed(first, steps, step, layout)
     now = np.where(when == NOW, length[row[inner]], 0)
     everybody = np.arange(runs.length.size)
     whole = layout.pack(0, WHOLE, np.zeros_like(everybody), length, attributes * layout.later_cells)
     at_risk = layout.pack(0, ALL, step, length[row], cell, origin)
     passed = layout.pack(kind, when, step[inner], now, cell[inner], origin[inner])
-    return np.concatenate([everybody, row, row[inner]]), np.concatenate([whole, at_risk, passed])
+    own = np.concatenate([np.zeros(everybody.size + row.size, np.int64), times[passing]])
+    return np.concatenate([everybody, row, row[inner]]), np.concatenate([whole, at_risk, passed]), own
 
 
-def _passed(first: tuple[Ints, Ints, Ints], steps: Ints, step: Ints, layout: Layout) -> tuple[Ints, Ints, Ints]:
-    """For each touchpoint and each step of the runs that pass it: row, kind, and whether now, before or later."""
+def _passed(first: Sequence[Ints], steps: Ints, step: Ints, layout: Layout) -> tuple[Ints, Ints, Ints, Ints]:
+    """For each touchpoint and step of the runs that pass it: row, kind, whether now, before or later, and which."""
     owner, touchpoint, position = first
     turn = np.searchsorted(layout.edges, position, "right") - 1
     inner = ranges(offsets_of(steps)[:-1][owner], steps[owner])
@@ -179,18 +181,18 @@ def _passed(first: tuple[Ints, Ints, Ints], steps: Ints, step: Ints, layout: Lay
     when = np.select([step[inner] == turn[passing], step[inner] > turn[passing]], [NOW, BEFORE], LATER)
     # those who pass it later go on like those who never do, until then
     keep = when != LATER if layout.instead == "another" else np.ones(when.size, np.bool_)
-    return inner[keep], touchpoint[passing][keep] + 1, when[keep]
+    return inner[keep], touchpoint[passing][keep] + 1, when[keep], passing[keep]
 
 
-def _first_passings(block: Block, runs: Runs) -> tuple[Ints, Ints, Ints]:
-    """Run, touchpoint and position of each first passing before the outcome, by run and touchpoint."""
+def _first_passings(block: Block, runs: Runs) -> tuple[Ints, Ints, Ints, Ints]:
+    """Run, touchpoint, position of the first passing before the outcome, and passings; by run and touchpoint."""
     at = ranges(block.journey_offsets[runs.journey], runs.length)
     owner = segment_of(offsets_of(runs.length))
     width = max(len(block.vocabulary.touchpoints), 1)
     pair, place = compress(owner * width + block.touchpoint[at])
     position = np.zeros(pair.size, np.int64)
     position[place[::-1]] = (at - block.journey_offsets[runs.journey[owner]])[::-1]
-    return pair // width, pair % width, position
+    return pair // width, pair % width, position, np.bincount(place, minlength=pair.size)
 
 
 def _attributes(block: Block, runs: Runs, layout: Layout) -> Ints:
@@ -201,7 +203,7 @@ def _attributes(block: Block, runs: Runs, layout: Layout) -> Ints:
 
 
 def _cells(
-    block: Block, runs: Runs, layout: Layout, row: Ints, step: Ints, attributes: Ints, first: tuple[Ints, Ints, Ints],
+    block: Block, runs: Runs, layout: Layout, row: Ints, step: Ints, attributes: Ints, first: Sequence[Ints],
 ) -> Ints:  # fmt: skip
     """Covariate cell of each run at each step: what was so before the step began, and no more."""
     begun = layout.edges[step]

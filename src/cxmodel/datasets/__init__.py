@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cxmodel.datasets.benchmark_log import EventLog, event_log
     from cxmodel.datasets.museum_visits import museum
     from cxmodel.datasets.planted_effects import known_truth
+    from cxmodel.datasets.planted_walks import walks
     from cxmodel.datasets.rentals import car_rental
     from cxmodel.datasets.study import Study, Table
-    from cxmodel.datasets.planted_walks import walks
 
 __all__ = ["EventLog", "Study", "Table", "car_rental", "event_log", "known_truth", "museum", "walks"]
 

@@ -100,9 +100,7 @@ def _rules(mechanism: str) -> _Rules:
         return _Rules(
             f"{about}; touchpoints do nothing.", 1, lambda state, touch: state, np.zeros(1), 7 if planned else 0
         )
-    raise ValueError(
-        f"mechanism is {mechanism!r}; give 'interaction', 'position', 'repetition', 'length' or 'nothing'"
-    )
+    raise ValueError(f"mechanism is {mechanism!r}; give 'interaction', 'position', 'repetition', 'length' or 'nothing'")
 
 
 def walks(mechanism: Mechanism, journeys: int = 5000, seed: int = 0) -> Study:
@@ -146,7 +144,7 @@ def walks(mechanism: Mechanism, journeys: int = 5000, seed: int = 0) -> Study:
     Example:
         >>> study = walks("repetition", 100, seed=1)
         >>> {name: round(effect, 3) for name, effect in study.truth["replacement_effect"].items()}
-        {}
+        {'Ad': -0.073, 'Chat': 0.092, 'Complaint': -0.089, 'Gift': 0.058}
     """
     rules = _rules(mechanism)
     require_positive("journeys", journeys)
@@ -234,7 +232,8 @@ def _events(
     owner, what = np.nonzero(there)[0], code[there]
     order = np.argsort(when, kind="stable")
     owner, what = owner[order], what[order]
-    channels, departments = (texts([facts[name] for facts in _CATALOGUE.values()]) for name in ("channel", "department"))
+    channels = texts([facts["channel"] for facts in _CATALOGUE.values()])
+    departments = texts([facts["department"] for facts in _CATALOGUE.values()])
     sources = texts(["web analytics", "ad server", "web analytics", "call centre", "mailing", "web analytics"])
     return Table({
         "customer": customers[owner], "journey": names[owner], "touchpoint": texts(list(_CATALOGUE))[what],
@@ -260,7 +259,7 @@ def _answers(
 
 def _truth(rules: _Rules) -> Mapping[str, Mapping[str, float]]:
     if rules.plan:
-        none = dict.fromkeys(_NAMES, 0.0)
+        none: dict[str, float] = dict.fromkeys(_NAMES, 0.0)
         return {"replacement_effect": none, "removal_effect": none, "score_effect": none}
     won, score = _expected(rules, _SHARES)
     truth: dict[str, dict[str, float]] = {"replacement_effect": {}, "removal_effect": {}, "score_effect": {}}
