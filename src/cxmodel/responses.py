@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.data import answers
 from cxmodel.data.answers import AnswerRoles, AnswerRows
@@ -15,7 +15,7 @@ from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError
 from cxmodel.measuring import Measurable
 from cxmodel.model.readings import Facts, Reading
-from cxmodel.model.scales import Question, Scale, code_texts
+from cxmodel.model.scales import Question, Respondent, Scale, code_texts
 from cxmodel.typing import Source
 
 
@@ -31,7 +31,7 @@ class Responses(Measurable):
 
     rows: AnswerRows = field(repr=False)
     about: str | None = None
-    respondent: Literal["customer", "employee"] = "customer"
+    respondent: Respondent = "customer"
 
     @cached_property
     def population(self) -> MemoryPopulation:
@@ -65,7 +65,7 @@ def read_responses(
     src: Source, *, customer: str | None = None, score: str | None = None, scale: Scale | None = None,
     questions: Mapping[str, Question] | None = None, question: str = "answer", time: str | None = None,
     touchpoint: str | None = None, journey: str | None = None, about: str | None = None, weight: str | None = None,
-    respondent: Literal["customer", "employee"] = "customer", codes: Mapping[object, float | None] | None = None,
+    respondent: Respondent = "customer", codes: Mapping[object, float | None] | None = None,
     kind: Literal["transactional", "relational"] = "transactional", attributes: Sequence[str] = (),
     tz: str | None = None,
 ) -> Responses:  # fmt: skip
@@ -85,7 +85,7 @@ def read_responses(
         journey: Column with the journey's id.
         about: Touchpoint that all answers are about.
         weight: Column with the answer weight.
-        respondent: Whose voice it is.
+        respondent: Whose voice it is; employees' answers need a question of their own where customers' are there too.
         codes: Answer → score that it stands for, None for "no answer" (``{11: None}``); compared as text.
         kind: Whether the question is about a touchpoint or about the whole.
         attributes: Further columns to group a survey by that is measured on its own.
@@ -107,11 +107,17 @@ def read_responses(
                 f"the scale of {score!r} is not known",
                 hint="Write scale=cx.Scale.nps(), .csat(), .ces1(), .ces2()…",
             )
-        asked = {score: (question, Question(scale, codes=code_texts(dict(codes or {})), kind=kind))}
+        asked = {
+            score: (question, Question(scale, codes=code_texts(dict(codes or {})), kind=kind, respondent=respondent))
+        }
     else:
         shared = code_texts(dict(codes or {}))
+
+        def voice(each: Question) -> Respondent:
+            return respondent if each.respondent == "customer" else each.respondent
+
         asked = {
-            column: (column, Question(each.scale, codes={**shared, **each.codes}, kind=each.kind))
+            column: (column, evolve(each, codes={**shared, **each.codes}, respondent=voice(each)))
             for column, each in (questions or {}).items()
         }
     roles = AnswerRoles(

@@ -36,6 +36,11 @@ assert_type(cx.by.transition, By[cx.Transition])
 # by a grouping: the label's type is the grouping's
 assert_type(journeys.measure(rate, by=cx.by.month(tz="Europe/Berlin")), cx.Breakdown[date, cx.Estimate])
 assert_type(journeys.measure(rate, by=cx.by.attribute("team")), cx.Breakdown[str, cx.Estimate])
+assert_type(
+    journeys.measure(rate, by=(cx.by.channel, cx.by.daypart(), cx.by.month())),
+    cx.Breakdown[tuple[str, str, date], cx.Estimate],
+)
+assert_type(journeys.measure(rate, by=("channel", "stage", "persona")), cx.Breakdown[tuple[str, str, str], cx.Estimate])
 assert_type(journeys.measure(rate, by=cx.by.bins("nr", [0, 5])), cx.Breakdown[str, cx.Estimate])
 
 # pairs: labels are pairs

@@ -35,6 +35,7 @@ BUY = cx.Goal("buy", touchpoints=["pay"])
 OPTIONS: Mapping[str, Any] = {
     "goal": BUY, "outcome": BUY, "first": "before", "second": "after",
     "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
+    "within": timedelta(days=2), "every": timedelta(days=1),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
 }  # fmt: skip
 

@@ -379,24 +379,50 @@ def chain_steps(block: Block, goal: Goal, order: int) -> tuple[Ints, Ints]:
     reached = block.reached(goal)
     starts = block.journey_offsets[:-1]
     stops = np.where(reached >= 0, reached, block.journey_offsets[1:])
-    length = stops - starts
-    journeys = np.flatnonzero(block.lengths > 0)
-    events = ranges(starts[journeys], length[journeys])
-    owner = np.repeat(journeys, length[journeys])
-    place = events - starts[owner]
-    following = block.touchpoint[events].astype(np.int64) + 1
-    closing = journeys if block.still_open is None else journeys[(reached[journeys] >= 0) | ~block.still_open[journeys]]
-    rows = np.concatenate([events, stops[closing]])
-    owner = np.concatenate([owner, closing])
-    place = np.concatenate([place, length[closing]])
-    code = np.zeros(rows.size, np.int64)
+    closes = (
+        block.lengths > 0 if block.still_open is None else (block.lengths > 0) & ((reached >= 0) | ~block.still_open)
+    )
+    closing = np.flatnonzero(closes)
+    digit = block.touchpoint.astype(np.int64)
+    digit += 1
+    code, final = _contexts(digit, starts, stops[closing], (stops - starts)[closing], width, order)
+    code *= width
+    code += digit
+    before = _until(block, stops)
+    final = final * width + np.where(reached[closing] >= 0, width - 1, 0)
+    if before is None:
+        return np.concatenate([block.journey, closing]), np.concatenate([code, final])
+    return np.concatenate([block.journey[before], closing]), np.concatenate([code[before], final])
+
+
+def _contexts(digit: Ints, starts: Ints, stop: Ints, length: Ints, width: int, order: int) -> tuple[Ints, Ints]:
+    """What came before each event, and before the end of some journeys: up to `order` digits, 0 where there is none."""
+    event, final = np.zeros(digit.size, np.int64), np.zeros(stop.size, np.int64)
     for back in range(order, 0, -1):
-        there = place >= back
-        digit = np.zeros(rows.size, np.int64)
-        digit[there] = block.touchpoint[rows[there] - back].astype(np.int64) + 1
-        code = code * width + digit
-    last = np.concatenate([following, np.where(reached[closing] >= 0, width - 1, 0)])
-    return owner, code * width + last
+        earlier = np.zeros(digit.size, np.int64)
+        earlier[back:] = digit[:-back]
+        for place in range(back):
+            # a journey that is shorter passes this on to the next one, which has nothing so far back either
+            early = starts + place
+            earlier[early[early < digit.size]] = 0
+        event *= width
+        event += earlier
+        there = length >= back
+        final *= width
+        final[there] += digit[stop[there] - back]
+    return event, final
+
+
+def _until(block: Block, stops: Ints) -> Ints | None:
+    """Events before these rows, journey by journey; None where that is all of them."""
+    ends = block.journey_offsets[1:]
+    some = np.flatnonzero(stops < ends)
+    if not some.size:
+        return None
+    late = np.zeros(block.events + 1, np.int8)
+    late[stops[some]] = 1
+    late[ends[some]] -= 1
+    return np.flatnonzero(np.cumsum(late[:-1], dtype=np.int8) == 0)
 
 
 @frozen(eq=False)

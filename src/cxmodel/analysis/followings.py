@@ -14,7 +14,7 @@ from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, compress, ranges
+from cxmodel.stats.arrays import Ints, compress, distinct_codes, ranges
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -142,7 +142,7 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
     def _pieces(self, block: Block) -> list[Block]:
         """Customers with about as many pairs as are held at once."""
         width = len(block.vocabulary.touchpoints)
-        visit, _ = compress(block.journey * width + block.touchpoint)
+        visit = distinct_codes(block.journey * width + block.touchpoint)
         different = np.bincount(visit // width, minlength=block.journeys)
         pairs = different**2 if self.source is None and self.target is None else different
         if pairs.max(initial=0) > MOST_PAIRS:

@@ -16,9 +16,9 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, compress, integers, offsets_of, segment_of
+from cxmodel.stats.arrays import Ints, distinct_codes, integers, offsets_of, segment_of
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -171,7 +171,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     unit: ClassVar[str] = "paths"
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     touchpoint: str | None = None
     cap: int = field(default=10_000, kw_only=True)
 
@@ -199,10 +199,10 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
         offsets = np.append(np.flatnonzero(position == 0), at.size)
         paths = distinct_paths(offsets, codes, None)
         width = len(block.vocabulary.touchpoints)
-        pair, _ = compress(converting.journey[at] * width + codes)
+        pair = distinct_codes(converting.journey[at] * width + codes)
         ones = np.ones(pair.size, np.int64)
         counts = count_keys(converting, pair // width, pair % width, ones, cells)
-        return self.merge(state, GoalPathState((paths,), compress(keys)[0], counts, int(direct.size)))
+        return self.merge(state, GoalPathState((paths,), distinct_codes(keys), counts, int(direct.size)))
 
     def merge(self, a: GoalPathState, b: GoalPathState) -> GoalPathState:
         """Both."""
@@ -217,7 +217,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
         total, through, capped, acyclic, graph = _structure(state.edges, len(names) + 2, self.cap)
         must = _dominators(graph)
         shares = shares_by_group(state.counts, cells, level)[0]
-        pair, _ = compress(segment_of(variants.offsets) * len(names) + variants.codes)
+        pair = distinct_codes(segment_of(variants.offsets) * len(names) + variants.codes)
         passing = np.bincount(pair % len(names), minlength=len(names))
         journeys = dict(zip(integers(shares.key), integers(shares.count), strict=True))
         different = variants.count.size + (state.direct > 0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxmodel.analysis.shares import refuse_groups
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
-from cxmodel.stats.arrays import Ints, compress, integers
+from cxmodel.stats.arrays import Ints, compress, distinct_codes, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -184,7 +184,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
             return state
         codes, place = _distinct(block.touchpoint[rows[:, None] + np.arange(self.order)])
         size = codes.shape[0]
-        pair, _ = compress(block.journey[rows] * size + place)
+        pair = distinct_codes(block.journey[rows] * size + place)
         counted = GramCounts(codes, np.bincount(place, minlength=size), np.bincount(pair % size, minlength=size))
         return (*state, counted)
 

@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Origin
-from cxmodel.stats.arrays import Ints, Keys, dense_codes, integers, mix, offsets_of, ranges
+from cxmodel.stats.arrays import (
+    Ints,
+    Keys,
+    compress,
+    counting_order,
+    dense_codes,
+    distinct_codes,
+    integers,
+    mix,
+    offsets_of,
+    ranges,
+)
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -269,4 +280,14 @@ def _ranked(variants: Variants, touchpoints: int) -> Ints:
         packed <<= np.uint64(bits)
         there = np.flatnonzero(lengths > step)
         packed[there] |= variants.codes[variants.offsets[there] + step].astype(np.uint64) + np.uint64(1)
-    return np.lexsort((variants.key, lengths, packed, -variants.count))
+    by_prefix = np.argsort(packed)
+    _, rarity = compress(int(variants.count.max(initial=0)) - variants.count[by_prefix])
+    _, by_count = counting_order(rarity, int(rarity.max(initial=-1)) + 1)
+    order: Ints = by_prefix[by_count]
+    # few paths share both: only those are put in the order of length and hash
+    count, prefix = variants.count[order], packed[order]
+    tied = np.flatnonzero((count[1:] == count[:-1]) & (prefix[1:] == prefix[:-1]))
+    places = distinct_codes(np.concatenate([tied, tied + 1]))
+    rows = order[places]
+    order[places] = rows[np.lexsort((variants.key[rows], lengths[rows], packed[rows], -variants.count[rows]))]
+    return order

@@ -14,7 +14,16 @@ from cxmodel.errors import InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import Ints, compress, counting_order, grouped_sum, integers, offsets_of, ranges
+from cxmodel.stats.arrays import (
+    Ints,
+    compress,
+    counting_order,
+    distinct_codes,
+    grouped_sum,
+    integers,
+    offsets_of,
+    ranges,
+)
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.medians import grouped_medians
 from cxmodel.tallies.cells import Cells
@@ -282,7 +291,7 @@ def _count(block: Block) -> TransitionState:
     touchpoint = block.touchpoint
     by_touchpoint = [touchpoint, touchpoint[block.first], touchpoint[block.last]]
     counts = [np.bincount(codes, minlength=width) for codes in by_touchpoint]
-    pair, _ = compress(block.journey * width + touchpoint)
+    pair = distinct_codes(block.journey * width + touchpoint)
     counts.append(np.bincount(pair % width, minlength=width))
     values: Floats = np.zeros(width)
     valued = np.zeros(width, np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -11,11 +12,11 @@ from cxmodel.data.blocks import Labels
 from cxmodel.data.fields import Field
 from cxmodel.data.rows import Rows, read_rows
 from cxmodel.data.sources import open_tables
-from cxmodel.data.texts import Texts
+from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.errors import NoRowsError
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Ints, integers
+from cxmodel.stats.arrays import Bools, Ints, Keys, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.typing import Source
 
@@ -74,7 +75,7 @@ class AnswerRows:
         weight: Answer weight.
         touchpoint: Code of the touchpoint in ``touchpoints``; 0 where there is none.
         touchpoints: Labels of the touchpoints.
-        customer: Ids of the customers as texts, with −1 rows where absent; None without the column.
+        customer: Ids of the customers; None without the column.
         journey: Ids of the journeys, likewise.
         questions: The questions in the order of their code.
         columns: Further columns: codes or numbers.
@@ -97,12 +98,32 @@ class AnswerRows:
     reading: Reading
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class IdColumn:
-    """A column of ids: the distinct texts, and for each answer its row among them or −1."""
+    """A column of ids.
 
-    texts: Texts
-    code: Ints
+    Attributes:
+        identifiers: The distinct ids.
+        key: Source key of the id of each answer; meaningless where absent.
+        absent: Where an answer has no id.
+    """
+
+    identifiers: Identifiers
+    key: Keys
+    absent: Bools
+
+    def text(self, row: int) -> str | None:
+        """The id of an answer."""
+        return None if self.absent[row] else self.identifiers.text(int(self.key[row]))
+
+    @cached_property
+    def listed(self) -> tuple[Texts, Ints]:
+        """The distinct texts, and for each answer its row among them or −1."""
+        there = np.flatnonzero(~self.absent)
+        distinct, place = np.unique(self.key[there], return_inverse=True)
+        code = np.full(self.key.size, -1)
+        code[there] = place
+        return self.identifiers.texts_of(distinct), code
 
 
 def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> AnswerRows:
@@ -202,13 +223,4 @@ def _examples(rows: Sequence[int] | Ints, value: str | None, file: str) -> Count
 def _ids(rows: Rows, role: str, row: Ints) -> IdColumn | None:
     if role not in rows.arrays:
         return None
-    distinct, place = np.unique(rows.arrays[role], return_inverse=True)
-    code = np.where(rows.absent[role], -1, place)[row]
-    absent = rows.absent[role]
-    if absent.any():
-        # the key of an absent id is meaningless; keep it out of the texts
-        used = np.unique(place[~absent])
-        new = np.full(distinct.size, -1)
-        new[used] = np.arange(used.size)
-        distinct, code = distinct[used], np.where(code >= 0, new[code], -1)
-    return IdColumn(rows.identifiers[role].texts_of(distinct), code)
+    return IdColumn(rows.identifiers[role], rows.arrays[role][row], rows.absent[role][row])

@@ -26,7 +26,7 @@ from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
-from cxmodel.stats.arrays import Ints, compress, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, distinct_codes, mix, smallest_unsigned
 from cxmodel.typing import Source
 
 
@@ -224,7 +224,7 @@ def codes_by_touchpoint(block: Block, name: str) -> tuple[Ints, Ints]:
     highest = np.zeros(len(vocabulary.touchpoints), np.int64)
     size = len(vocabulary.columns[name] or "")
     rows = np.flatnonzero(block.event_columns[name])
-    pair, _ = compress(block.touchpoint[rows].astype(np.int64) * size + block.event_columns[name][rows])
+    pair = distinct_codes(block.touchpoint[rows].astype(np.int64) * size + block.event_columns[name][rows])
     touchpoint, code = pair // max(size, 1), pair % max(size, 1)
     np.minimum.at(lowest, touchpoint, code)
     np.maximum.at(highest, touchpoint, code)

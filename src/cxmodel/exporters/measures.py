@@ -46,6 +46,7 @@ def read_estimate(row: Place, usual: Origin | None) -> Estimate:
         unit=row.get("unit").text_or_none() or "", reason=reason, range=_range_of(row.get("range")),
         direction=cast("Direction", "none" if (to := row.get("direction")).missing else to.one_of(_DIRECTIONS)),
         flags=() if (flags := row.get("flags")).missing else cast("tuple[Flag, ...]", _words(flags)),
+        censored=0 if (waiting := row.get("censored")).missing else waiting.whole(),
         origin=origin_of(row["population"]) if own else usual,
     )  # fmt: skip
 

@@ -18,13 +18,16 @@ from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
 from cxmodel.analysis.impact import Impact
+from cxmodel.analysis.lifecycle import Lifecycle
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.retention import Retention
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.attitude import GoalAfterAnswer, JourneysAfterAnswer, ReturnAfterAnswer, ValueAfterAnswer
 from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
@@ -48,7 +51,9 @@ from cxmodel.metrics.experience import (
     PeakEnd,
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.loyalty import RepeatRate, RetentionRate
 from cxmodel.metrics.paired import NpsChange, ScoreChange
+from cxmodel.metrics.recovery import RecoveryDrivers
 from cxmodel.metrics.response import CustomerResponseRate, ResponseRate, VisitResponseRate
 from cxmodel.metrics.service import (
     ContactsPerIssue,
@@ -98,14 +103,17 @@ __all__ = [
     "FirstCredit",
     "Funnel",
     "FunnelDetail",
+    "GoalAfterAnswer",
     "GoalPaths",
     "Grams",
     "Graph",
     "HandOffs",
     "Impact",
+    "JourneysAfterAnswer",
     "LastCredit",
     "Length",
     "LengthDistribution",
+    "Lifecycle",
     "LinearCredit",
     "Loops",
     "MarkovCredit",
@@ -123,11 +131,16 @@ __all__ = [
     "PatternShare",
     "PeakEnd",
     "Recovery",
+    "RecoveryDrivers",
     "RecoveryRate",
     "RecoverySwitchShare",
     "RecoveryTime",
     "RepeatContactRate",
+    "RepeatRate",
     "ResponseRate",
+    "Retention",
+    "RetentionRate",
+    "ReturnAfterAnswer",
     "ScoreAfterRecovery",
     "ScoreChange",
     "Secon",
@@ -138,6 +151,7 @@ __all__ = [
     "Transitions",
     "UnknownShare",
     "Upc",
+    "ValueAfterAnswer",
     "VisitResponseRate",
     "WaitMean",
     "WaitQuantile",

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, final
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from cxmodel.errors import InvalidValueError, unknown
 
 Direction = Literal["higher", "lower", "none"]
+Respondent = Literal["customer", "employee"]
 
 
 @frozen
@@ -194,6 +195,14 @@ def _plain(code: object) -> str:
     return "" if code is None else str(code)
 
 
+def _a_scale(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, Scale):
+        raise InvalidValueError(
+            f"a question needs the scale of its answers, got {value!r}",
+            hint="Write cx.Scale.nps(), .csat(), .ces1(), .ces2(), .emotion() or .own(…)",
+        )
+
+
 @frozen
 class Question:
     """One question of a survey: its scale, and which codes mean something other than an answer.
@@ -202,15 +211,17 @@ class Question:
         scale: The scale of its answers.
         codes: Answer as text → the score that it stands for, or None for "no answer" (``{"11": None}``).
         kind: ``"transactional"`` (about a touchpoint) or ``"relational"`` (about the whole); never pooled.
+        respondent: Whose voice it is, ``"customer"`` or ``"employee"``; never pooled.
 
     Example:
         >>> Question(Scale.nps(), codes={11: None}).codes
         {'11': None}
     """
 
-    scale: Scale
+    scale: Scale = field(validator=_a_scale)
     codes: Mapping[str, float | None] = field(factory=dict, converter=code_texts)
     kind: Literal["transactional", "relational"] = "transactional"
+    respondent: Respondent = "customer"
 
 
 def scale_of(kind: str, low: float, high: float, satisfied: float | None, direction: Direction) -> Scale:

@@ -15,6 +15,9 @@ Keys = NDArray[np.uint64]
 Codes = NDArray[np.unsignedinteger[Any]]
 
 _GOLDEN: Final = 0x9E3779B97F4A7C15
+_DIGITS: Final = np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")
+_FOUR_DIGITS: Final = _DIGITS.astype(np.uint8).view(np.uint32).ravel()
+_POWERS: Final = np.array([10**place for place in range(1, 20)], np.uint64)
 _MULTIPLIERS: Final = (_GOLDEN, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 
 
@@ -66,19 +69,22 @@ def integer_texts(values: Ints) -> tuple[NDArray[np.uint8], Ints]:
     if not values.size:
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     negative = values < 0
-    rest = np.where(negative, np.negative(values).view(np.uint64), values.view(np.uint64))
-    digits = np.zeros((values.size, 21), np.uint8)
-    count = np.zeros(values.size, np.int64)
-    for place in range(20, 0, -1):
-        digits[:, place] = (rest % np.uint64(10)).astype(np.uint8) + ord("0")
-        count += (rest > 0) | (place == 20)
-        rest //= np.uint64(10)
-        if not rest.any():
-            break
-    digits[np.flatnonzero(negative), 20 - count[negative]] = ord("-")
-    count += negative
-    keep = np.arange(21) >= (21 - count)[:, None]
-    return digits[keep], np.concatenate([[0], np.cumsum(count)])
+    whole = np.where(negative, np.negative(values).view(np.uint64), values.view(np.uint64))
+    groups = -(-len(str(int(whole.max()))) // 4)
+    quads = np.empty((values.size, groups + 1), np.uint32)  # four digits at a time, and room for a sign
+    rest = whole
+    for place in range(groups, 0, -1):
+        shorter = rest // np.uint64(10_000)
+        quads[:, place] = _FOUR_DIGITS[rest - shorter * np.uint64(10_000)]
+        rest = shorter
+    digits = quads.view(np.uint8)
+    begin: Ints = digits.shape[1] - 1 - np.searchsorted(_POWERS, whole, "right") - negative
+    signed = np.flatnonzero(negative)
+    digits[signed, begin[signed]] = ord("-")
+    offsets = offsets_of(digits.shape[1] - begin)
+    if (begin == begin[0]).all():
+        return digits[:, begin[0] :].ravel(), offsets
+    return digits[np.arange(digits.shape[1]) >= begin[:, None]], offsets
 
 
 def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
@@ -155,13 +161,39 @@ def compress(codes: Ints) -> tuple[Ints, Ints]:
     """
     if not codes.size:
         return codes.astype(np.int64), codes.astype(np.int64)
+    there = _table(codes)
+    if there is None:
+        distinct, place = np.unique(codes, return_inverse=True)
+        return distinct, place
+    number = np.cumsum(there, dtype=np.int32 if there.size < 2**31 else np.int64) - 1
+    return np.flatnonzero(there), np.asarray(number[codes], np.int64)
+
+
+def distinct_codes(codes: Ints) -> Ints:
+    """Distinct codes in ascending order; codes are ≥ 0.
+
+    Example:
+        >>> distinct_codes(np.array([5, 2, 5])).tolist()
+        [2, 5]
+    """
+    if not codes.size:
+        return codes.astype(np.int64)
+    there = _table(codes)
+    if there is not None:
+        return np.flatnonzero(there)
+    # numpy's own way without an inverse is a hash table, many times slower than its sort
+    ordered: Ints = np.sort(codes)
+    return np.asarray(ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])], np.int64)
+
+
+def _table(codes: Ints) -> Bools | None:
+    """Which codes are there, where their range is small."""
     top = int(codes.max()) + 1
-    if top <= 4 * codes.size + 65_536:
-        there = np.zeros(top, np.bool_)
-        there[codes] = True
-        return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
-    distinct, place = np.unique(codes, return_inverse=True)
-    return distinct, place
+    if top > 4 * codes.size + 65_536:
+        return None
+    there = np.zeros(top, np.bool_)
+    there[codes] = True
+    return there
 
 
 def segment_of(offsets: Ints) -> Ints:
@@ -191,6 +223,30 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if ends.size else 0
     return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths), np.int64)
+
+
+def rows_until(segment: Ints, time: Ints, asked_segment: Ints, asked_time: Ints) -> Ints:
+    """For each asked (segment, time), how many rows stand at or before it: a binary search of all asked side by side.
+
+    Args:
+        segment: (n,) segment of each row, ascending.
+        time: (n,) time of each row, ascending inside a segment.
+        asked_segment: (q,) segments asked for.
+        asked_time: (q,) times asked for.
+
+    Example:
+        >>> rows_until(np.array([0, 0, 1]), np.array([5, 9, 2]), np.array([0, 1]), np.array([5, 1])).tolist()
+        [1, 2]
+    """
+    low, high = (np.searchsorted(segment, asked_segment, side=side) for side in ("left", "right"))
+    rows = np.flatnonzero(low < high)
+    while rows.size:
+        middle = (low[rows] + high[rows]) // 2
+        passed = time[middle] <= asked_time[rows]
+        low[rows] = np.where(passed, middle + 1, low[rows])
+        high[rows] = np.where(passed, high[rows], middle)
+        rows = rows[low[rows] < high[rows]]
+    return np.asarray(low, np.int64)
 
 
 def grouped_sum(groups: Ints, values: Floats | None, size: int) -> Floats:

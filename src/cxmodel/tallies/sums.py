@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.stats.arrays import Ints, compress, grouped_sum, mix
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, Cells
 from cxmodel.tallies.observations import Observations
@@ -77,6 +77,17 @@ class Sums:
             self.bucket_row[inside] - a, self.bucket[inside], self.bucket_total[:, inside],
         )  # fmt: skip
 
+    def where(self, kept: Bools) -> Sums:
+        """Some of the rows."""
+        rows = np.flatnonzero(kept)
+        inside = kept[self.bucket_row]
+        place = np.cumsum(kept) - 1
+        return Sums(
+            self.names, self.group[rows], self.key[rows], self.count[rows], self.customers[rows],
+            self.total[:, rows], self.cross[:, :, rows], self.simple[:, :, rows],
+            place[self.bucket_row[inside]], self.bucket[inside], self.bucket_total[:, inside],
+        )  # fmt: skip
+
 
 def no_sums() -> Sums:
     """Nothing seen yet: neutral for merging."""
@@ -94,35 +105,104 @@ def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: 
         clustered: Whether the products by customer are needed; without them only bucket sums carry the spread.
     """
     rows, group, weight = _grouped(block, seen, cells)
-    key = np.zeros(rows.size, np.int64) if seen.key is None else seen.key[rows].astype(np.int64)
-    cell_group, cell_key, place = _numbered(group, key)
-    size = cell_group.size
     customer = block.customer_rows(seen.unit, seen.at[rows])
-    bucket_of = (mix(block.customer_key, cells.seed) % np.uint64(BUCKETS)).astype(np.int64)
-    numbers = [values[rows] if weight is None else weight * values[rows] for values in seen.numbers.values()]
-    if clustered:
-        pair, pair_of = compress(customer * size + place)
-        pair_cell, pair_bucket = pair % max(size, 1), bucket_of[pair // max(size, 1)]
-        sums = np.stack([grouped_sum(pair_of, values, pair.size) for values in numbers])
-    else:
-        pair_cell, pair_bucket, sums = place, bucket_of[customer], np.stack(numbers)
+    cell = _Flat.of(group, None if seen.key is None else seen.key[rows], customer.size)
+    bucket = (mix(block.customer_key, cells.seed) % np.uint64(BUCKETS)).astype(np.int64)
+    raw = [values[rows] for values in seen.numbers.values()]
+    names = tuple(seen.numbers)
+    if not clustered:
+        return _bucketed(names, cell, bucket[customer], raw if weight is None else [weight * values for values in raw])
+    return _clustered(names, cell, customer, bucket, raw, weight)
+
+
+@frozen(eq=False)
+class _Flat:
+    """The cell of each row as one number of at most 52 bits, so that a bucket fits beside it.
+
+    Attributes:
+        code: The number.
+        width: Keys in each group.
+        first: Code of the first group.
+        groups: What the groups stand for; None where they stand for themselves.
+        keys: What the keys stand for.
+    """
+
+    code: Ints
+    width: int = 1
+    first: int = 0
+    groups: Ints | None = None
+    keys: Ints | None = None
+
+    @classmethod
+    def of(cls, group: Ints | None, key: Ints | None, size: int) -> _Flat:
+        """Cells of groups (−1 for none; all in group 0 without) and keys."""
+        row, first, rows = (0, 0, 1) if group is None else (group + 1, -1, int(group.max(initial=-1)) + 2)
+        if key is None and rows < 2**52:
+            return cls(np.zeros(size, np.int64) + row, 1, first)
+        key = np.zeros(size, np.int64) if key is None else key
+        width = int(key.max(initial=0)) + 1
+        if rows * width < 2**52:
+            return cls(key if group is None else row * width + key, width, first)
+        # days × days × contexts: more numbers than 52 bits hold, but never more than there are rows
+        groups, row = compress(np.zeros(size, np.int64) + row)
+        keys, column = compress(key)
+        return cls(row * keys.size + column, keys.size, first, groups, keys)
+
+    def named(self, codes: Ints) -> tuple[Ints, Ints]:
+        """Group and key of some codes."""
+        row, column = codes // self.width, codes % self.width
+        if self.groups is None or self.keys is None:
+            return row + self.first, column
+        return self.groups[row] + self.first, self.keys[column]
+
+
+def _bucketed(names: tuple[str, ...], cell: _Flat, bucket: Ints, numbers: Sequence[Floats]) -> Sums:
+    """Sums by cell and bucket, without products by customer."""
+    slot, slot_of = compress(cell.code * BUCKETS + bucket)
+    size = slot.size
+    distinct, row = compress(slot // BUCKETS)
+    group, key = cell.named(distinct)
+    count = np.bincount(row, np.bincount(slot_of, minlength=size), distinct.size).astype(np.int64)
+    bucket_total = np.stack([grouped_sum(slot_of, values, size) for values in numbers])
+    total = np.stack([grouped_sum(row, values, distinct.size) for values in bucket_total])
+    nothing = np.zeros((len(names), len(names), distinct.size))
+    none = np.zeros(distinct.size, np.int64)
+    return Sums(names, group, key, count, none, total, nothing, nothing, row, slot % BUCKETS, bucket_total)
+
+
+def _clustered(
+    names: tuple[str, ...], cell: _Flat, customer: Ints, bucket_of: Ints, raw: Sequence[Floats], weight: Floats | None
+) -> Sums:
+    """Sums by cell and bucket, with sums of products over customers."""
+    distinct, place = compress(cell.code)
+    group, key = cell.named(distinct)
+    size = distinct.size
+    numbers = raw if weight is None else [weight * values for values in raw]
+    pair, pair_of = compress(customer * size + place)
+    pair_cell, pair_bucket = pair % max(size, 1), bucket_of[pair // max(size, 1)]
+    sums = np.stack([grouped_sum(pair_of, values, pair.size) for values in numbers])
     slot, slot_of = compress(pair_cell * BUCKETS + pair_bucket)
     bucket_total = np.stack([grouped_sum(slot_of, values, slot.size) for values in sums])
-    f = len(numbers)
-    products = np.zeros((f, f, size))
-    simple = np.zeros((f, f, size))
-    if clustered:
-        raw = [values[rows] for values in seen.numbers.values()]
-        for i in range(f):
-            for j in range(i, f):
-                products[i, j] = products[j, i] = grouped_sum(pair_cell, sums[i] * sums[j], size)
-                simple[i, j] = simple[j, i] = grouped_sum(place, numbers[i] * raw[j], size)
+    cross = _products(pair_cell, sums, sums, size)
+    once = weight is None and pair.size == place.size
+    simple = cross if once else _products(place, numbers, raw, size)
+    total = np.stack([grouped_sum(slot // BUCKETS, values, size) for values in bucket_total])
+    count, customers = np.bincount(place, minlength=size), np.bincount(pair_cell, minlength=size)
     return Sums(
-        tuple(seen.numbers), cell_group, cell_key, np.bincount(place, minlength=size),
-        np.bincount(pair_cell, minlength=size) if clustered else np.zeros(size, np.int64),
-        np.stack([grouped_sum(slot // BUCKETS, values, size) for values in bucket_total]),
-        products, simple, slot // BUCKETS, slot % BUCKETS, bucket_total,
+        names, group, key, count, customers, total, cross, simple,
+        slot // BUCKETS, slot % BUCKETS, bucket_total,
     )  # fmt: skip
+
+
+def _products(place: Ints, left: Sequence[Floats] | Floats, right: Sequence[Floats] | Floats, size: int) -> Floats:
+    """(f, f, size) sums by place of the products of each two numbers."""
+    out = np.zeros((len(left), len(left), size))
+    for i in range(len(left)):
+        for j in range(i, len(left)):
+            product = left[i] * right[j]
+            # one place for all needs no count by place, and most questions have but one
+            out[i, j] = out[j, i] = product.sum() if size == 1 else grouped_sum(place, product, size)
+    return out
 
 
 def grouped(block: Block, unit: Unit, at: Ints, cells: Cells[Any]) -> tuple[Ints, Ints]:
@@ -132,22 +212,14 @@ def grouped(block: Block, unit: Unit, at: Ints, cells: Cells[Any]) -> tuple[Ints
     return cells.by.assign(block, unit, at)
 
 
-def _numbered(group: Ints, key: Ints) -> tuple[Ints, Ints, Ints]:
-    """Group and key of each distinct pair in ascending order, and for each row its place among them."""
-    width = int(key.max(initial=0)) + 1
-    if (int(group.max(initial=-1)) + 2) * width < 2**63:
-        cell, place = compress((group + 1) * width + key)
-        return cell // width - 1, cell % width, place
-    # days × days × contexts: more numbers than 64 bits hold, but never more than there are rows
-    groups, row = compress(group + 1)
-    keys, column = compress(key)
-    cell, place = compress(row * keys.size + column)
-    return groups[cell // keys.size] - 1, keys[cell % keys.size], place
-
-
-def _grouped(block: Block, seen: Observations, cells: Cells[Any]) -> tuple[Ints, Ints, Floats | None]:
-    """Rows of the observations with their group, and the answer weights where there are any."""
-    rows, group = grouped(block, seen.unit, seen.at, cells)
+def _grouped(
+    block: Block, seen: Observations, cells: Cells[Any]
+) -> tuple[Ints | slice, Ints | None, Floats | None]:  # fmt: skip
+    """Rows of the observations with their group (None for all in one), and answer weights where there are any."""
+    rows: Ints | slice = slice(None)
+    group = None
+    if cells.by is not None:
+        rows, group = cells.by.assign(block, seen.unit, seen.at)
     if seen.unit != "response" or block.answers is None:
         return rows, group, None
     return rows, group, block.answers.weight[seen.at[rows]]

@@ -1,0 +1,36 @@
+"""Array primitives against plain Python."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxmodel.stats.arrays import compress, distinct_codes, integer_texts
+
+LOW, HIGH = -(2**63), 2**63 - 1
+
+
+@given(st.lists(st.integers(LOW, HIGH) | st.integers(-20_000, 20_000) | st.sampled_from([LOW, HIGH, 0, 9_999, 10_000])))
+def test_integers_as_texts(values: list[int]) -> None:
+    data, offsets = integer_texts(np.array(values, np.int64))
+    assert [bytes(data[a:b]).decode() for a, b in pairwise(offsets)] == [str(value) for value in values]
+
+
+@pytest.mark.parametrize("width", range(1, 20))
+def test_integers_of_one_length(width: int) -> None:
+    values = [10 ** (width - 1), 10**width - 1 if width < 19 else HIGH]
+    data, offsets = integer_texts(np.array(values, np.int64))
+    assert bytes(data).decode() == "".join(map(str, values))
+    assert offsets.tolist() == [0, width, 2 * width]
+
+
+@given(st.lists(st.integers(0, 50) | st.integers(0, 2**60), max_size=30))
+def test_codes_are_made_dense_through_a_table_or_a_sort(values: list[int]) -> None:
+    codes = np.array(values, np.int64)
+    distinct, place = compress(codes)
+    assert distinct.tolist() == sorted(set(values)) == distinct_codes(codes).tolist()
+    assert distinct[place].tolist() == values
