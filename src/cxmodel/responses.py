@@ -8,12 +8,17 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
+from cxmodel.analysis.driver_results import DriverTable, KanoFeature
+from cxmodel.analysis.drivers import Missing, drivers
+from cxmodel.analysis.kano import kano
+from cxmodel.analysis.score_tables import Per
 from cxmodel.data import answers
 from cxmodel.data.answers import AnswerRoles, AnswerRows
 from cxmodel.data.attaching import alone
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError
 from cxmodel.measuring import Measurable
+from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.readings import Facts, Reading
 from cxmodel.model.scales import Question, Respondent, Scale, code_texts
 from cxmodel.typing import Source
@@ -55,6 +60,51 @@ class Responses(Measurable):
     def questions(self) -> Mapping[str, Question]:
         """The questions and their scales."""
         return self.rows.questions
+
+    def drivers(
+        self, of: str, *, items: Sequence[str] | None = None, per: Literal["row", "customer"] | None = None,
+        missing: Missing = "leave out", bad: float | None = None, best: float | None = None, level: float = 0.95,
+        bootstrap: int = 500, seed: int = 0,
+    ) -> DriverTable:  # fmt: skip
+        """What drives the score of one question among the others: shares of R² with the sign of the coefficient.
+
+        Args:
+            of: Question of the outcome.
+            items: Questions that may drive it; all others if not given.
+            per: Answers of one ``"row"`` of the survey belong together, or all of one ``"customer"``; the row where it
+                holds several answers, if not given.
+            missing: What becomes of rows without all answers: ``"leave out"``, or ``"mean"`` puts in the column's mean.
+            bad: Answers worse than this are bad; worse than the middle of their scale if not given.
+            best: Answers at this or better are best; the good end of their scale if not given.
+            level: Confidence level.
+            bootstrap: Number of replicates of customers; 0 for the jackknife.
+            seed: Seed of buckets, replicates and sampled orders.
+
+        Raises:
+            NotMeasurableError: Too few rows, or drivers that cannot be told apart.
+
+        Example:
+            >>> rows = [{"all": min(a + b, 5), "food": a + 1, "staff": b + 1} for a in range(4) for b in range(4)]
+            >>> asked = {name: Question(Scale.csat(0, 5)) for name in ("all", "food", "staff")}
+            >>> table = read_responses(rows, questions=asked).drivers("all")
+            >>> [(name, each.sign, round(each.share.value, 2)) for name, each in table.items()]
+            [('food', '+', 0.49), ('staff', '+', 0.49)]
+        """
+        unit: Per | None = "journey" if per == "row" else per
+        return drivers(
+            self.population, of=of, items=items, per=unit, missing=missing, bad=bad, best=best, level=level,
+            bootstrap=bootstrap, seed=seed,
+        )  # fmt: skip
+
+    def kano(self, features: Mapping[str, tuple[str, str]], *, level: float = 0.95) -> Breakdown[str, KanoFeature]:
+        """Kano's categories of features, from pairs of questions.
+
+        Args:
+            features: Feature → the question with it and the question without it, answered 1 like, 2 expect, 3 neutral,
+                4 tolerate, 5 dislike.
+            level: Confidence level.
+        """
+        return kano(self.population, features, level)
 
     def __repr__(self) -> str:
         asked = ", ".join(f"{name} ({each.scale})" for name, each in self.questions.items())

@@ -87,7 +87,10 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
     document = document_of(result, metric)
     rows = document.get("results")
     tabular = rows is not None and all("value" in row for row in rows)
-    text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
+    if document.get("kind") == "credits":
+        text = str(result)  # models side by side
+    else:
+        text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
     has_value = rows is None or not tabular or _has_value(rows)
     return Found(result=result, text=text, document=document, has_value=has_value)
 
@@ -188,7 +191,8 @@ def _literal(text: str) -> object:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text
+        lasting = duration(text)
+        return text if lasting is None else lasting
 
 
 def grouping(text: str, tz: str | None) -> str | By[Any]:

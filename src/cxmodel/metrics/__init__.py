@@ -5,9 +5,17 @@ from cxmodel.analysis.credits import (
     Credits,
     FirstCredit,
     LastCredit,
+    LastNonDirectCredit,
     LinearCredit,
+    LinearDistinctCredit,
     MarkovCredit,
+    OrderedShapleyCredit,
+    PositionCredit,
+    RateShapley,
+    RemovalEffects,
     ShapleyCredit,
+    StepDecayCredit,
+    TimeDecayCredit,
 )
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
 from cxmodel.analysis.ends import Ends
@@ -23,6 +31,7 @@ from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.priorities import Priorities
 from cxmodel.analysis.retention import Retention
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
@@ -111,10 +120,12 @@ __all__ = [
     "Impact",
     "JourneysAfterAnswer",
     "LastCredit",
+    "LastNonDirectCredit",
     "Length",
     "LengthDistribution",
     "Lifecycle",
     "LinearCredit",
+    "LinearDistinctCredit",
     "Loops",
     "MarkovCredit",
     "MeanEmotion",
@@ -125,16 +136,21 @@ __all__ = [
     "Nps",
     "NpsChange",
     "OmnichannelShare",
+    "OrderedShapleyCredit",
     "PathChain",
     "Paths",
     "PatternMatches",
     "PatternShare",
     "PeakEnd",
+    "PositionCredit",
+    "Priorities",
+    "RateShapley",
     "Recovery",
     "RecoveryDrivers",
     "RecoveryRate",
     "RecoverySwitchShare",
     "RecoveryTime",
+    "RemovalEffects",
     "RepeatContactRate",
     "RepeatRate",
     "ResponseRate",
@@ -145,7 +161,9 @@ __all__ = [
     "ScoreChange",
     "Secon",
     "ShapleyCredit",
+    "StepDecayCredit",
     "Surprises",
+    "TimeDecayCredit",
     "TimeTo",
     "TopBox",
     "Transitions",
