@@ -14,6 +14,7 @@ from cxmodel.analysis.evidence import Evidence, answered_once, check_apart, chec
 from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, Interval, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.stats import trinomial
 from cxmodel.stats.comparisons import benjamini_hochberg, holm
 from cxmodel.stats.floats import Floats
@@ -65,7 +66,7 @@ class Compared(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Comparison(Generic[K]):
+class Comparison(Tabular, Generic[K]):
     """Groups against a reference, tested together; see `compare`.
 
     Attributes:

@@ -13,6 +13,7 @@ from cxmodel.analysis.evidence import Evidence, check_apart, check_one_scale, ev
 from cxmodel.errors import NotComparableError, NoValueError
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.comparisons import mix_and_rate
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -41,7 +42,7 @@ class Contribution(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Contributions(Generic[K]):
+class Contributions(Tabular, Generic[K]):
     """A score as the sum of what its groups give; see `contributions`.
 
     Attributes:
@@ -105,7 +106,7 @@ class Change(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Decomposition(Generic[K]):
+class Decomposition(Tabular, Generic[K]):
     """A change of a score as mix and rate; see `decompose`.
 
     Attributes:

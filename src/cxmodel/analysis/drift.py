@@ -13,6 +13,7 @@ from attrs import field, frozen
 from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.floats import Floats
 
 K = TypeVar("K")
@@ -43,7 +44,7 @@ class ChangePoint:
 
 
 @frozen(kw_only=True)
-class Drift:
+class Drift(Tabular):
     """A score over periods with its change points; see `drift`.
 
     Attributes:

@@ -11,6 +11,7 @@ from cxmodel.analysis.moments import moment_rows
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes
 from cxmodel.model.estimates import Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction, Scale
 from cxmodel.stats.arrays import Ints
@@ -63,7 +64,7 @@ class CurvePoint:
 
 
 @frozen(kw_only=True)
-class CurveTable:
+class CurveTable(Tabular):
     """Mean scores along the journey.
 
     Attributes:

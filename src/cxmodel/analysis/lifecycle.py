@@ -12,6 +12,7 @@ from attrs import field, frozen, validators
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import DAY, Offsets, Period, first_day, instant, period_number
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools, Ints
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -80,7 +81,7 @@ class LifecyclePeriod:
 
 
 @frozen(kw_only=True)
-class LifecycleTable:
+class LifecycleTable(Tabular):
     """States of customers by period, and the moves between them.
 
     Attributes:

@@ -12,6 +12,7 @@ from cxmodel.analysis.moments import JourneyScores, moment_rows, scores_of
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Question, Scale
 from cxmodel.stats.arrays import Bools, Ints, grouped_sum
@@ -48,7 +49,7 @@ def _parts(names: object) -> tuple[Part, ...]:
 
 
 @frozen(kw_only=True)
-class PeakEndFit:
+class PeakEndFit(Tabular):
     """Weights of the parts of an experience that go with what customers say of the whole.
 
     Attributes:

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen, validators
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant, microseconds
 from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.cells import Cells
@@ -21,7 +22,7 @@ from cxmodel.tallies.windows import FOREVER, Occasions, WindowShare, positive_du
 
 
 @frozen(kw_only=True)
-class RetentionTable:
+class RetentionTable(Tabular):
     """Of the customers of a cohort, the share seen again in each window after their first event.
 
     Attributes:

@@ -14,6 +14,7 @@ from cxmodel.analysis.evidence import Evidence, evidence
 from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError, UnknownNameError, unknown
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, Flag, Interval
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools
 from cxmodel.stats.floats import Floats, ratio
 from cxmodel.stats.intervals import normal_interval
@@ -48,7 +49,7 @@ class Stratum(Generic[T]):
 
 
 @frozen(kw_only=True)
-class LikeForLike(Generic[S, T]):
+class LikeForLike(Tabular, Generic[S, T]):
     """The difference of two segments over the strata that both meet; see `like_for_like`.
 
     Attributes:

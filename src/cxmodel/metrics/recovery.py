@@ -13,6 +13,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, neighbours
 from cxmodel.metrics.survey import MeanScore
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints, rows_until
@@ -61,7 +62,7 @@ class RecoveryDriver:
 
 
 @frozen(kw_only=True)
-class RecoveryDriverTable:
+class RecoveryDriverTable(Tabular):
     """What the components of recovery episodes say of the score given afterwards; an association.
 
     Attributes:
