@@ -17,7 +17,7 @@ from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.positions import Position, PositionTable, latest_history
-from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
+from cxmodel.analysis.transitions import KEPT, MOST_EDGES, Transitions, TransitionTable, kept_table, table_kept
 from cxmodel.analysis.what_if import WhatIf, WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
@@ -51,6 +51,7 @@ class Journeys(Measurable):
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
     _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
+    _tables: dict[str, TransitionTable] = field(factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -269,11 +270,16 @@ class Journeys(Measurable):
         Args:
             max_edges: Keep only this many of the most frequent transitions; the rest is counted.
         """
-        return self.measure(Graph(max_edges=max_edges))
+        return self.transitions().graph(max_edges=max_edges)
 
     def transitions(self) -> TransitionTable:
         """All transitions as a columnar table."""
-        return self.measure(Transitions())
+        table = self._tables.get(KEPT)
+        if table is None:
+            table = self.measure(Transitions())
+            if len(table) <= MOST_EDGES:
+                self._tables[KEPT] = table
+        return table
 
     def paths(self) -> PathTable:
         """All distinct paths; ``paths().top(10)`` shows the most frequent with an explicit remainder."""
@@ -351,9 +357,11 @@ class Journeys(Measurable):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
 
-        All or nothing: a process that dies leaves what was there before.
+        All or nothing: a process that dies leaves what was there before. The table of transitions is written beside
+        them, so that the graph of what is opened is there at once.
         """
-        storage.save(self._here("save"), Path(path))
+        here = self._here("save")
+        storage.save(here, Path(path), kept_table(self.transitions()) if self.facts.events else None)
 
     def _then(
         self, step: Step, *, saying: str | None = None, window: tuple[str | None, str | None] | None = None
@@ -507,4 +515,9 @@ def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys
         SourceNotFoundError: No such folder.
         DocumentError: Cut short, altered, or of another version.
     """
-    return Journeys(storage.load(Path(path), verify=verify))
+    population = storage.load(Path(path), verify=verify)
+    journeys = Journeys(population)
+    table = table_kept(storage.results_of(Path(path)), population.origin)
+    if table is not None:
+        journeys._tables[KEPT] = table
+    return journeys
