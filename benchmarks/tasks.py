@@ -19,6 +19,7 @@ from attrs import frozen
 GAP = timedelta(days=30)
 WITHIN = timedelta(days=7)
 REPLICATES = 1_000
+ASKED = 1_000
 
 
 def reading_polars(path: str) -> int:
@@ -163,6 +164,34 @@ def markov_solve(counts: tuple[Any, ...]) -> int:
     return int(removal_effects(chain_from_counts(*counts)).size)
 
 
+def outlook(journeys: Any) -> int:
+    """Fit an outlook to prepared journeys."""
+    return int(journeys.outlook(_goal()).n)
+
+
+def _fitted(path: str) -> tuple[Any, Any]:
+    """Journeys and an outlook on them, asked once, so that its chain is solved."""
+    journeys = _journeys(path)
+    found = journeys.outlook(_goal())
+    found.chance()
+    return journeys, found
+
+
+def position(fitted: tuple[Any, Any]) -> int:
+    """Where one customer is, from the history that an app holds: a thousand times."""
+    journeys, outlook = fitted
+    names = [name for name in outlook.touchpoints if name != "purchase"][:3]
+    now = journeys.facts.last
+    history = [(name, journeys.facts.first) for name in names]
+    return sum(len(outlook.position(history, now).next) for _ in range(ASKED))
+
+
+def positions(fitted: tuple[Any, Any]) -> int:
+    """Where all customers are, as a table."""
+    journeys, outlook = fitted
+    return len(outlook.positions(journeys))
+
+
 def _prepared(path: str) -> str:
     return f"{logs.prepared(Path(path))}"
 
@@ -214,6 +243,9 @@ TASKS: dict[str, Task] = {work.__name__: Task(work) for work in (*READERS, *FROM
     "reopen": Task(reopen, _prepared),
     "reopen_graph": Task(reopen_graph, _prepared),
     "append": Task(append, _growing),
+    "outlook": Task(outlook, _journeys),
+    "position": Task(position, _fitted),
+    "positions": Task(positions, _fitted),
 }
 IMPORTS = {
     "reading_polars": ("polars",),

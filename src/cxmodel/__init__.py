@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cxmodel.analysis.decomposition import decompose as decompose
     from cxmodel.analysis.drift import drift as drift
     from cxmodel.analysis.outlook import Outlook as Outlook
-    from cxmodel.analysis.outlook import open_outlook as open_outlook
+    from cxmodel.analysis.outlook_documents import open_outlook as open_outlook
     from cxmodel.analysis.planning import nonresponse_bounds as nonresponse_bounds
     from cxmodel.analysis.planning import sample_size as sample_size
     from cxmodel.exporters.json import load_result as load_result
@@ -69,7 +69,7 @@ _HOMES: Final = {
     "decompose": "analysis.decomposition", "drift": "analysis.drift", "nonresponse_bounds": "analysis.planning",
     "sample_size": "analysis.planning", "export": "exporting",
     "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
-    "open_outlook": "analysis.outlook", "read_events": "journeys", "read_responses": "responses",
+    "open_outlook": "analysis.outlook_documents", "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [

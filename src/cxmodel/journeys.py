@@ -12,13 +12,16 @@ from attrs import evolve, field, frozen
 
 from cxmodel import reading
 from cxmodel.analysis.funnels import Funnel, FunnelTable
-from cxmodel.analysis.outlook import Outlook, Outlooks
+from cxmodel.analysis.orders import ChainOrders, OrderTable
+from cxmodel.analysis.outlook import Outlook
+from cxmodel.analysis.outlook_fitting import Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.positions import Position, PositionTable, latest_history
 from cxmodel.analysis.transitions import KEPT, MOST_EDGES, Transitions, TransitionTable, kept_table, table_kept
-from cxmodel.analysis.what_if import WhatIf, WhatIfs
+from cxmodel.analysis.what_if import WhatIf
+from cxmodel.analysis.what_if_fitting import WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
 from cxmodel.data.populations import MemoryPopulation, Step
@@ -27,7 +30,7 @@ from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownColumnError, UnknownNameError, unknown
 from cxmodel.graph import JourneyGraph
 from cxmodel.measuring import Measurable
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
@@ -328,7 +331,17 @@ class Journeys(Measurable):
             goal: Where journeys are to lead, or the touchpoint at which they do.
             now: The present; the end of the data if not given.
         """
-        return self.outlook(goal).positions(self._here("positions"), now)
+        self._here("positions").require_events()
+        return self.outlook(goal).positions(self, now)
+
+    def chain_orders(self, goal: Goal | str, *, most: int = 4) -> OrderTable:
+        """How many touchpoints journeys remember: likelihood, BIC, AIC and held-out log-loss of chains by order.
+
+        Args:
+            goal: Where journeys are to lead, or the touchpoint at which they do.
+            most: Longest memory, 1 to 6 touchpoints.
+        """
+        return self.measure(ChainOrders(goal=self._goal(goal), most=most))
 
     def what_if(self, goal: Goal | str) -> WhatIf:
         """What would happen if a transition were removed, added, improved or redirected.
@@ -369,7 +382,7 @@ class Journeys(Measurable):
         return evolve(self, population=self.population.then(step, saying=saying, window=window))
 
     def _goal(self, at: Goal | str) -> Goal:
-        goal = at if isinstance(at, Goal) else Goal(at, touchpoints=[at])
+        goal = as_goal(at)
         for name in goal.touchpoints:
             if name not in self.population.vocabulary.touchpoint_codes:
                 raise UnknownNameError(unknown("touchpoint", name, self.facts.known_touchpoints))

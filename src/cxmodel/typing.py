@@ -31,6 +31,15 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 S = TypeVar("S")
 
 
+class Journeyed(Protocol):
+    """Anything with a population of journeys, the façade for one."""
+
+    @property
+    def population(self) -> Population:
+        """What metrics look at."""
+        ...
+
+
 class Population(Protocol):
     """The journeys that an analysis or a metric works on: never the façade. They may be on another engine."""
 

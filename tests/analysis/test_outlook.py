@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cxmodel as cx
-from cxmodel.analysis.outlook import Outlook, Outlooks
+from cxmodel.analysis.outlook import Outlook
+from cxmodel.analysis.outlook_fitting import Outlooks
+from cxmodel.analysis.positions import Stay, latest_history
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.plugins import Block
+from cxmodel.stats import backoff
+from cxmodel.stats.intervals import wilson
 from cxmodel.tallies.cells import Cells
 
 GOAL = cx.Goal("purchase", touchpoints=["pay"])
@@ -91,6 +96,17 @@ def solved_slowly(outlook: Outlook, steps: int = 4_000) -> float:
 def test_chance_is_what_walking_gives(paths: list[list[str]]) -> None:
     outlook = fit(log([*paths, ["ad", "pay"], ["shop"]]))
     assert outlook.chance() == pytest.approx(solved_slowly(outlook), abs=1e-6)
+
+
+def test_many_contexts_are_solved_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The iteration for large systems gives what elimination gives."""
+    rng = np.random.default_rng(7)
+    names = ["ad", "shop", "cart", "help", "pay"]
+    journeys = log([[str(each) for each in rng.choice(names, rng.integers(1, 9))] for _ in range(200)])
+    exact = fit(journeys).solved
+    monkeypatch.setattr(backoff, "_DIRECT", 0)
+    for one, other in zip(exact, fit(journeys).solved, strict=True):
+        assert other == pytest.approx(one, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 @given(PATHS, st.randoms(use_true_random=False))
@@ -192,6 +208,102 @@ def test_expected_time_and_steps_of_a_plain_line() -> None:
     assert outlook.position(["ad", "pay"]).chance.value is None
 
 
+def test_time_to_the_goal_counts_those_who_are_still_on_their_way() -> None:
+    """Of 4 who reach it after 10, 20, 30 and 40 minutes the median is 20; with one who is out for 25 it is 30."""
+    rows = [
+        {"who": f"c{who}", "what": what, "at": START + timedelta(minutes=at)}
+        for who in range(4)
+        for what, at in (("ad", 0), ("pay", 10 * (who + 1)))
+    ]
+    rows += [{"who": "lost", "what": "ad", "at": START - timedelta(days=9)}]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    assert fit(journeys).position(["ad"]).median_to_goal_s == pytest.approx(1_200, rel=0.011)
+    rows += [{"who": "open", "what": "ad", "at": START + timedelta(minutes=15)}]
+    more = cx.read_events(rows, customer="who", touchpoint="what", time="at").with_inactivity(timedelta(days=2))
+    position = fit(more).position(["ad"])
+    # at risk are 6, 5, then 3 after the censored one: .167, .333, .556, .778, of which half is .389
+    assert position.median_to_goal_s == pytest.approx(1_800, rel=0.011)
+    assert fit(more).position(["unheard of"]).median_to_goal_s is None
+
+
+def test_a_stay_counts_from_entering_the_stage() -> None:
+    rows = [
+        {"who": f"c{who}", "what": what, "at": START + timedelta(minutes=at)}
+        for who in range(9)
+        for what, at in (("ad", 0), ("shop", 5), ("cart", 20), ("help", 60))
+    ]
+    stages = {"ad": {"stage": "Look"}, "shop": {"stage": "Look"}, "cart": {"stage": "Buy"}}
+    journeys = cx.read_events(
+        [*rows, {"who": "x", "what": "pay", "at": START}], customer="who", touchpoint="what", time="at"
+    ).with_touchpoints(stages)
+    outlook = fit(journeys)
+    history = [("cart", START), ("ad", START + timedelta(minutes=1)), ("shop", START + timedelta(minutes=8))]
+    position = outlook.position(history, now=START + timedelta(minutes=30))
+    assert position.stay is not None
+    assert (position.stay.stage, position.stay.since) == ("Look", START + timedelta(minutes=1))
+    assert position.stay.waited_s == 29 * 60
+    assert position.stay.usual_s == pytest.approx(20 * 60, rel=0.011)
+    assert (position.stuck, position.stay.stuck) == (True, True)
+    assert outlook.position(["help"]).stay is None
+    assert outlook.position(["shop"]).stay == Stay(stage="Look", usual_s=position.stay.usual_s)
+    assert json.loads(json.dumps(position.to_dict()))["stay"]["stuck"] is True
+
+
+def test_steps_that_nobody_was_seen_to_take_may_lead_anywhere() -> None:
+    """Of 10 at the cart 4 paid at once; the 6 others go on later, so Aalen-Johansen leaves .6 open."""
+    rows = [{"who": f"c{who}", "what": "cart", "at": START} for who in range(10)]
+    rows += [{"who": f"c{who}", "what": "pay", "at": START + timedelta(minutes=1)} for who in range(4)]
+    rows += [{"who": f"c{who}", "what": "court", "at": START + timedelta(days=30)} for who in range(4, 10)]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    outlook = fit(journeys, until=START + timedelta(days=20), order=1)
+    assert outlook.model.open is not None
+    code = outlook.touchpoints.index("cart") + 1
+    assert outlook.model.open[code] == pytest.approx(0.6 / 0.4)
+    shares = {each.touchpoint: each.probability for each in outlook.position(["cart"]).next}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert 0.1 < shares["court"] < shares["purchase"] < 0.7
+    sure = fit(journeys, until=START + timedelta(days=20), order=1, smoothing=False).position(["cart"]).next[0]
+    assert sure.probability == 1.0
+    assert fit(journeys).model.open is None
+
+
+def test_a_customer_with_many_journeys_counts_once_in_an_interval() -> None:
+    """Forty journeys of eight customers: as wide as eight of one each, about the same share."""
+    rows = [
+        {"who": f"c{who}", "journey": f"{who}-{turn}", "what": what, "at": START + timedelta(days=turn, minutes=place)}
+        for who in range(8)
+        for turn in range(5)
+        for place, what in enumerate(["ad", "pay"] if who % 2 else ["ad", "help"])
+    ]
+    journeys = cx.read_events(rows, customer="who", journey="journey", touchpoint="what", time="at")
+    chance = fit(journeys, smoothing=False).position(["ad"]).chance
+    assert chance.n == 40
+    assert chance.value == pytest.approx(0.5)
+    low, high = wilson(4, 8)
+    assert chance.interval is not None
+    assert chance.interval.low == pytest.approx(float(low))
+    assert chance.interval.high == pytest.approx(float(high))
+
+
+@given(PATHS, st.integers(0, 24))
+@settings(max_examples=5)
+def test_live_events_handed_to_a_saved_outlook_equal_appended_journeys(paths: list[list[str]], whose: int) -> None:
+    journeys = log([*paths, ["ad", "pay"]])
+    who, later = f"c{whose % (len(paths) + 1)}", START + timedelta(hours=1)
+    with TemporaryDirectory() as folder:
+        journeys.outlook(GOAL).save(Path(folder) / "outlook.json")
+        opened = cx.open_outlook(Path(folder) / "outlook.json")
+    history = [*latest_history(journeys.population, who), ("cart", later)]
+    grown = journeys.append([{"who": who, "what": "cart", "at": later}])
+    (there,) = (each for each in opened.positions(grown).to_records() if each["customer"] == who)
+    position = opened.position(history, now=later)
+    assert position == opened.position(latest_history(grown.population, who), now=later)
+    assert position.reached == there["reached"]
+    if not position.reached:
+        assert position.chance.value == pytest.approx(there["chance"])
+        assert position.next[0].probability == pytest.approx(there["next_probability"])
+
+
 def test_a_saved_outlook_says_the_same(tmp_path: Path) -> None:
     journeys = log([["ad", "cart", "pay"], ["ad"], ["shop", "cart"]]).with_touchpoints({"cart": {"stage": "Buy"}})
     outlook = fit(journeys)
@@ -267,3 +379,16 @@ def test_forecasts_leave_earlier_journeys_out() -> None:
         outlook.evaluate(log([["elsewhere", "pay"]]))
     with pytest.raises(cx.errors.NoRowsError):
         outlook.evaluate(journeys.sample(1.0).between(end=START + timedelta(days=100)))
+
+
+def test_chances_that_part_the_outcomes_have_no_slope() -> None:
+    rows = []
+    for who in range(300):
+        begins = START + timedelta(days=who)
+        path = ["ad", "pay"] if who % 2 else ["shop", "help"]
+        rows += [{"who": who, "what": what, "at": begins + timedelta(minutes=i)} for i, what in enumerate(path)]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    check = journeys.outlook(GOAL, until=START + timedelta(days=150)).evaluate(journeys, bootstrap=50)
+    assert check.slope.value is None
+    assert check.slope.reason
+    assert json.loads(json.dumps(check.to_dict()))["slope"]["value"] is None

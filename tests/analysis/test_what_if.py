@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ STEPS: Mapping[str, Sequence[tuple[str | None, float]]] = {
     "cart": [("pay", 0.6), ("product", 0.2), ("support", 0.1), (None, 0.1)],
     "support": [("cart", 0.5), (None, 0.5)],
 }
+START = datetime(2026, 1, 1, tzinfo=UTC)
 STATES = ("ad", "search", "product", "cart", "support")
 
 
@@ -94,11 +96,14 @@ def test_a_first_order_study_is_answered_with_intervals() -> None:
     assert change.interval.low < change.require() < change.interval.high
     assert change.require() == pytest.approx(truth, rel=0.2)
     assert asked.ranking(3)[0].touchpoint == "product"
-    gains = [each.gain for each in asked.ranking(100)]
+    gains = [each.gain.require() for each in asked.ranking(100)]
     assert gains == sorted(gains, reverse=True)
     first = asked.ranking(1)[0]
     again = asked.improve(first.touchpoint, to=first.to, by=0.01)
-    assert again.change.value == pytest.approx(first.gain)
+    assert again.change.value == pytest.approx(first.gain.value)
+    assert again.change.interval == first.gain.interval
+    assert first.gain.interval is not None
+    assert first.gain.interval.low < first.gain.require() < first.gain.interval.high
     assert json.loads(json.dumps(asked.to_dict()))["refused"] is None
 
 
@@ -119,10 +124,73 @@ def test_a_second_order_study_is_refused_with_the_reason() -> None:
         lambda: asked.remove("ad", away="offer"),
         lambda: asked.add("ad", to="help", share=0.1, away="offer"),
         lambda: asked.redirect("ad", away="offer", to="help"),
+        lambda: asked.speed_up("ad"),
         asked.ranking,
     ):
         with pytest.raises(cx.errors.NotMeasurableError, match="does not foretell"):
             ask()
+
+
+def timed(paths: list[list[str]], minutes: Mapping[str, float]) -> cx.Journeys:
+    """Every step away from a touchpoint takes its minutes."""
+    rows = []
+    for who, path in enumerate(paths):
+        at = 0.0
+        for what in path:
+            rows.append({"who": who, "what": what, "at": START + timedelta(minutes=at)})
+            at += minutes.get(what, 1.0)
+    return cx.read_events(rows, customer="who", touchpoint="what", time="at")
+
+
+def test_a_faster_step_saves_its_time() -> None:
+    asked = timed([["ad", "shop", "cart", "pay"]] * 80 + [["ad"]] * 80, {"ad": 10, "shop": 20, "cart": 5})
+    faster = asked.what_if("pay").speed_up("shop", by=0.25)
+    assert [faster.before_s, faster.after_s] == pytest.approx([35 * 60, 30 * 60])
+    assert faster.change.value == pytest.approx(-300)
+    only = asked.what_if("pay").speed_up("shop", to="cart", by=0.25)
+    assert only.change.value == pytest.approx(-300)
+    assert asked.what_if("pay").speed_up("cart", to="pay", by=1.0).after_s == pytest.approx(30 * 60)
+    with pytest.raises(cx.errors.InvalidValueError, match="nobody goes from 'ad' to 'cart'"):
+        asked.what_if("pay").speed_up("ad", to="cart")
+    with pytest.raises(cx.errors.InvalidValueError, match="at most 1"):
+        asked.what_if("pay").speed_up("ad", by=1.5)
+    assert "does not depend" in faster.assumes
+    assert json.loads(json.dumps(faster.to_dict()))["after_s"] == faster.after_s
+
+
+def test_a_faster_step_agrees_with_walking_again() -> None:
+    """Simulated anew with 30 % less time at the product, the mean time of those who pay falls by what was said."""
+    rng, minutes = np.random.default_rng(4), {"product": 10.0, "search": 3.0, "cart": 6.0}
+    asked = timed([walk(rng, STEPS) for _ in range(3_000)], minutes).what_if("pay")
+    answer = asked.speed_up("product", by=0.3)
+    assert asked.time_check is not None
+    assert asked.time_check.passed
+    paths = [path for path in (walk(rng, STEPS) for _ in range(20_000)) if path[-1:] == ["pay"]]
+    quicker = {**minutes, "product": 7.0}
+    simulated = [sum(minutes.get(name, 1.0) for name in path[:-1]) for path in paths]
+    again = [sum(quicker.get(name, 1.0) for name in path[:-1]) for path in paths]
+    assert answer.before_s == pytest.approx(60 * np.mean(simulated), rel=0.05)
+    assert answer.change.interval is not None
+    assert answer.change.interval.low < 60 * (np.mean(again) - np.mean(simulated)) < answer.change.interval.high
+
+
+def test_times_that_depend_on_more_than_the_step_are_refused() -> None:
+    """Whoever will pay goes on after a minute, the others after 15 hours: the chain gives both the mean of them."""
+    rng = np.random.default_rng(6)
+    rows = []
+    for who in range(1_500):
+        won = rng.random() < 0.5
+        path = [str(rng.choice(["ad", "search"])), "offer", "pay" if won else "help"]
+        minutes = 1 if won else 900
+        rows += [
+            {"who": who, "what": what, "at": START + timedelta(minutes=minutes * place)}
+            for place, what in enumerate(path)
+        ]
+    asked = cx.read_events(rows, customer="who", touchpoint="what", time="at").what_if("pay")
+    assert asked.refused is None, str(asked)
+    assert asked.improve("offer", to="pay", away="help", by=0.05).change.require() > 0
+    with pytest.raises(cx.errors.NotMeasurableError, match="mean time to the goal"):
+        asked.speed_up("offer")
 
 
 def test_few_journeys_are_refused() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Run
 
+import cxmodel as cx
+
 ESTIMATE = {"value", "low", "high", "level", "n", "n_eff", "unit", "direction", "range", "method", "flags", "reason"}
 
 
@@ -295,3 +297,44 @@ def test_impact_is_asked_with_a_goal(run: Run, home: Path) -> None:
     wrong = run("measure", "impact", home / "log.csv", "--option", "outcome=pay")
     assert wrong.exit_code == 2
     assert "failed" not in wrong.stderr
+
+
+def test_outlook_is_saved_for_an_app(run: Run, home: Path) -> None:
+    found = answer(run, "outlook", "events.csv", "--goal", "pay", "--save", "outlook.json")
+    assert found["results"][0]["result"]["n"] == 4
+    opened = cx.open_outlook(home / "outlook.json")
+    assert opened.position(["ad", "shop"]).goal == "pay"
+    assert "outlook on pay from 4 journeys" in run("outlook", "events.csv", "--goal", "pay").stdout
+
+
+def test_outlook_held_against_later_journeys_is_drawn(run: Run, home: Path) -> None:
+    found = answer(
+        run, "outlook", "events.csv", "--goal", "pay", "--split", "2026-01-03", "--order", 1, "--out", "picture.svg"
+    )
+    told = found["results"][0]["result"]
+    assert (told["journeys"], told["left_out"]) == (2, 2)
+    assert "<svg" in (home / "picture.svg").read_text(encoding="utf-8")
+    assert "is no time" in run("outlook", "events.csv", "--goal", "pay", "--split", "soon").stderr
+
+
+def test_positions_of_all_and_of_one(run: Run) -> None:
+    found = answer(run, "positions", "events.csv", "--goal", "pay")
+    rows = {row["customer"]: row for row in found["results"][0]["result"]["positions"]}
+    assert {who: (row["touchpoint"], row["reached"]) for who, row in rows.items()} == {
+        "ann": (None, True), "bob": (None, True), "cat": ("ad", False),
+    }  # fmt: skip
+    said = run("positions", "events.csv", "--goal", "pay", "--top", 1).stdout
+    assert "cat" in said
+    assert "2 more customers." in said
+    one = answer(run, "positions", "events.csv", "--goal", "pay", "--who", "cat")
+    assert one["results"][0]["result"]["touchpoint"] == "ad"
+
+
+def test_what_if_without_enough_customers_is_refused_with_exit_code_one(run: Run) -> None:
+    found = answer(run, "what-if", "events.csv", "--goal", "pay", code=1)
+    assert "held-out journeys" in found["results"][0]["result"]["refused"]
+
+
+def test_orders(run: Run) -> None:
+    found = answer(run, "orders", "events.csv", "--goal", "pay", "--most", 2)
+    assert [row["order"] for row in found["results"][0]["result"]["orders"]] == [0, 1, 2]

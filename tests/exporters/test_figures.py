@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 from typing import cast
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,8 +21,10 @@ from tests.exporters.results import HOSTILE, breakdowns, comparisons, funnels, t
 
 import cxmodel as cx
 from cxmodel.analysis.credits import CreditComparison, CreditTable
+from cxmodel.analysis.forecasts import ForecastCheck, ReliabilityBin
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import TopPaths
+from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
 
@@ -171,6 +174,29 @@ def test_paths_show_the_remainder() -> None:
     )
     check_layout(figure)
     assert PathsFigure().alt_text(journeys().paths().top(1)).endswith("Other paths: 3 journeys (60%).")
+
+
+def test_reliability_marks_what_lies_outside_its_band() -> None:
+    loss = cx.Estimate(value=1.2, n=90, interval=cx.Interval(1.1, 1.3, 0.9, "bootstrap"), unit="nats")
+    bins = (
+        ReliabilityBin(forecast=0.2, observed=0.25, low=0.1, high=0.4, n=50),
+        ReliabilityBin(forecast=0.8, observed=0.5, low=0.4, high=0.6, n=40),
+    )
+    check = ForecastCheck(
+        goal="pay", log_loss=loss, baselines=(loss, loss), gains=(loss, loss), top=((1, loss),),
+        slope=cx.Estimate(value=0.6, n=90, interval=cx.Interval(0.4, 0.8, 0.9, "sandwich"), unit="slope"), bins=bins,
+        steps=90, journeys=30, left_out=70,
+    )  # fmt: skip
+    assert not check.reliable
+    figure = ReliabilityFigure().figure(check)
+    said = " ".join(words(figure))
+    assert "1 of 2 bins lie inside their bands. Calibration slope 0.60, 0.40 to 0.80" in said
+    assert "90%" in said
+    dots = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+    assert [line.get_marker() for line in dots] == ["o", "D"]
+    assert [np.asarray(line.get_xydata()).tolist() for line in dots] == [[[0.2, 0.25]], [[0.8, 0.5]]]
+    check_layout(figure)
+    assert ReliabilityFigure().alt_text(check).endswith("Foretold 80%, came 50% (40 forecasts).")
 
 
 @given(breakdowns())

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,25 @@ def test_bytes_do_not_depend_on_the_process() -> None:
         for seed in ("1", "2")
     }
     assert len(runs) == 1
+
+
+def test_what_looks_ahead_is_told_as_a_document(tmp_path: Path) -> None:
+    rows = [
+        {"c": str(i), "t": t, "at": f"2026-01-{1 + i % 28:02}T0{k}:00"}
+        for i in range(60)
+        for k, t in enumerate(["ad", "pay"] if i % 2 else ["ad", "shop"])
+    ]
+    journeys = cx.read_events(rows, customer="c", touchpoint="t", time="at")
+    early = journeys.outlook("pay", until=datetime(2026, 1, 15, tzinfo=UTC), order=1)
+    made = {
+        "check": early.evaluate(journeys, bootstrap=20),
+        "positions": journeys.positions("pay"),
+        "position": journeys.position("1", goal="pay"),
+        "what_if": journeys.what_if("pay"),
+        "orders": journeys.chain_orders("pay", most=1),
+    }
+    for name, each in made.items():
+        cx.export(each, tmp_path / f"{name}.json")
+        told = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        assert told["schema"] == "cxmodel/measure/1"
+        assert told["results"][0]["result"] == json.loads(json.dumps(each.to_dict()))  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -185,3 +186,10 @@ def test_one_suppressed_group_takes_the_smallest_other_with_it() -> None:
     assert hidden(table(3).protected()) == ["a"]
     assert table(40, 20).protected() == table(40, 20)
     assert hidden(table(40, 3, 20, overlapping=True).protected()) == ["b"]
+
+
+def test_a_scale_told_by_its_name_is_refused_with_what_to_write() -> None:
+    wrong: Any = "nps"
+    with pytest.raises(cx.errors.InvalidValueError, match="the scale of its answers, got 'nps'") as refused:
+        cx.read_responses([{"score": 9}], score="score", scale=wrong)
+    assert "cx.Scale.nps()" in str(refused.value)

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 import cxmodel as cx
 from cxmodel.analysis.episodes import Recovery
+from cxmodel.analysis.orders import ChainOrders
+from cxmodel.analysis.outlook_fitting import Outlooks
 from cxmodel.analysis.pattern_language import as_pattern
+from cxmodel.analysis.what_if_fitting import WhatIfs
 from cxmodel.errors import DocumentError, InvalidValueError
 from cxmodel.metrics.builtin import cxmodel_metrics
 from cxmodel.tallies.cells import Cells
@@ -31,8 +34,8 @@ OPTIONS: Mapping[str, Any] = {
 
 
 def every_tally() -> Iterator[Tally[Any, Any]]:
-    """Every built-in tally, given the options that it cannot do without, alone and group by group."""
-    classes: list[type[Any]] = list(cxmodel_metrics())
+    """Every tally, those that look ahead included, with the options that it cannot do without, alone and by group."""
+    classes: list[type[Any]] = [*cxmodel_metrics(), ChainOrders, Outlooks, WhatIfs]
     for class_ in classes:
         needed = [each.name for each in fields(class_) if each.default is NOTHING]
         tally = class_(**{name: OPTIONS[name] for name in needed})

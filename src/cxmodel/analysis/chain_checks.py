@@ -12,7 +12,7 @@ from cxmodel.analysis.credits import chain_steps
 from cxmodel.data.blocks import Block
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.model.goals import Goal
-from cxmodel.stats.arrays import Bools, Ints, compress, distinct_codes, grouped_sum
+from cxmodel.stats.arrays import Bools, Ints, compress, distinct_codes, grouped_sum, mix
 from cxmodel.stats.chains import Chain, absorption_probabilities
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -22,6 +22,13 @@ TOLERANCE: Final = 0.05
 ERROR: Final = 0.01
 MOST_LENGTH: Final = 200
 FEWEST: Final = 30
+PARTS: Final = 32
+
+
+def parts_of_customers(block: Block, seed: int) -> Ints:
+    """(journeys,) the part of each journey's customer, by the seeded hash; those of every second part are held out."""
+    keys = mix(block.customer_key, seed + 1)
+    return np.asarray(keys % np.uint64(PARTS), np.int64)[block.customer_of_journey]
 
 
 @frozen(kw_only=True)
@@ -60,17 +67,19 @@ class HeldOut:
         visited: Code of a touchpoint that was visited, and whether the goal was reached.
         length: Touchpoints before the goal or the end.
         triples: Code of (two touchpoints, next).
+        times: Key 0 → journeys that reached the goal, 1 → hours from their first touch to it, 2 → their squares.
     """
 
     first: Counted
     visited: Counted
     length: Counted
     triples: Counted
+    times: Counted
 
     @classmethod
     def none(cls) -> HeldOut:
         """No journey."""
-        return cls(*[nothing()] * 4)
+        return cls(*[nothing()] * 5)
 
     @classmethod
     def of(cls, block: Block, goal: Goal, held_out: Bools) -> HeldOut:
@@ -89,15 +98,40 @@ class HeldOut:
             first=counted((last[begins] - 1) * 2 + reached[owner[begins]]),
             visited=counted((pairs % width - 1) * 2 + reached[pairs // width]),
             length=counted(np.bincount(owner[inner], minlength=part.journeys)),
-            triples=counted(code[context > 0]),
+            triples=counted(code[context > 0]), times=_times(part, goal),
         )  # fmt: skip
 
     def plus(self, other: HeldOut) -> HeldOut:
         """Both together."""
         return HeldOut(
             self.first.plus(other.first), self.visited.plus(other.visited), self.length.plus(other.length),
-            self.triples.plus(other.triples),
+            self.triples.plus(other.triples), self.times.plus(other.times),
         )  # fmt: skip
+
+
+def _times(block: Block, goal: Goal) -> Counted:
+    reached = block.reached(goal)
+    won = np.flatnonzero(reached >= 0)
+    hours = (block.time[reached[won]] - block.time[block.journey_offsets[:-1][won]]) / 3.6e9
+    return Counted(np.arange(3), np.array([won.size, hours.sum(), (hours**2).sum()], np.float64))
+
+
+def time_check(seconds: float, held_out: HeldOut) -> ChainCheck:
+    """Hold the mean time to the goal that a chain of other customers foretells against held-out journeys.
+
+    A gap is allowed up to 5 % of the time, or up to what chance gives in one of a hundred checks.
+    """
+    n, total, squares = held_out.times.of(np.arange(3)).tolist()
+    if n < FEWEST or not np.isfinite(seconds) or not total:
+        return ChainCheck(what=f"{FEWEST} held-out times to the goal", gap=1.0, allowed=0.0, n=int(n), passed=False)
+    mean = total / n
+    error = float(np.sqrt(max(squares / n - mean**2, 0.0) / (n - 1)))
+    gap = abs(seconds / 3600 - mean) / mean
+    # the chain comes from as many customers, so that its own error counts as well
+    allowed = max(float(z_value(1 - ERROR)) * float(np.sqrt(2)) * error / mean, TOLERANCE)
+    return ChainCheck(
+        what="mean time to the goal, as a share of it", gap=gap, allowed=allowed, n=int(n), passed=gap <= allowed
+    )
 
 
 def checks(chain: Chain, states: Ints, held_out: HeldOut, width: int) -> tuple[ChainCheck, ...]:

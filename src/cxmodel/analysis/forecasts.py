@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Protocol
+import math
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
@@ -22,19 +23,10 @@ from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import percentiles
 from cxmodel.tallies.metrics import SMALL, Tally
 from cxmodel.tallies.runner import Request, measure
-from cxmodel.typing import Population
+from cxmodel.typing import Journeyed
 
 TOP: Final = (1, 3)
 BINS: Final = 10
-
-
-class Journeyed(Protocol):
-    """Anything with a population of journeys."""
-
-    @property
-    def population(self) -> Population:
-        """What metrics look at."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -55,10 +47,16 @@ class ReliabilityBin:
     high: float
     n: int
 
+    @property
+    def inside(self) -> bool:
+        """Whether what was foretold lies within the band."""
+        return self.low <= self.forecast <= self.high
+
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {
             "forecast": self.forecast, "observed": self.observed, "low": self.low, "high": self.high, "n": self.n,
+            "inside": self.inside,
         }  # fmt: skip
 
 
@@ -67,17 +65,19 @@ class ForecastCheck:
     """How well an outlook foretold journeys that it had not seen.
 
     Attributes:
+        goal: Name of the goal.
         log_loss: Mean −ln p of the steps that came, in nats; lower is better.
         baselines: The same of chains of order 0 and 1 with ½ added to every count.
         gains: Log-loss minus that of each baseline, with bootstrap intervals by customer; below 0 is better.
         top: k → share of steps that were among the k most likely.
         slope: Calibration slope of the chance of the goal: 1 is right, below 1 too sure, above 1 too cautious.
-        bins: Reliability of the chance of the goal in up to ten bins of equal size.
+        bins: Reliability of the chance of the goal in up to ten bins of about equal size.
         steps: Steps foretold.
         journeys: Journeys that were looked at.
         left_out: Journeys that were not, because they began before the outlook's end.
     """
 
+    goal: str
     log_loss: Estimate
     baselines: tuple[Estimate, Estimate]
     gains: tuple[Estimate, Estimate]
@@ -88,14 +88,25 @@ class ForecastCheck:
     journeys: int
     left_out: int
 
+    @property
+    def level(self) -> float:
+        """Confidence level of the intervals, and of all bands together."""
+        return self.log_loss.interval.level if self.log_loss.interval is not None else 0.95
+
+    @property
+    def reliable(self) -> bool:
+        """Whether no bin was foretold outside its band."""
+        return all(each.inside for each in self.bins)
+
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {
-            "log_loss": self.log_loss.to_dict(), "baselines": [each.to_dict() for each in self.baselines],
+            "goal": self.goal, "log_loss": self.log_loss.to_dict(),
+            "baselines": [each.to_dict() for each in self.baselines],
             "gains": [each.to_dict() for each in self.gains],
             "top": [{"k": k, **share.to_dict()} for k, share in self.top], "slope": self.slope.to_dict(),
-            "bins": [each.to_dict() for each in self.bins], "steps": self.steps, "journeys": self.journeys,
-            "left_out": self.left_out,
+            "bins": [each.to_dict() for each in self.bins], "reliable": self.reliable,
+            "steps": self.steps, "journeys": self.journeys, "left_out": self.left_out,
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -105,6 +116,7 @@ class ForecastCheck:
             *(f"  minus order {order}: {gain:.4f}" for order, gain in enumerate(self.gains)),
             *(f"  among the {k} most likely: {share:.1%}" for k, share in self.top),
             f"  calibration slope of the chance: {self.slope:.2f}",
+            f"  reliability: {sum(each.inside for each in self.bins)} of {len(self.bins)} bins inside their bands",
         ]
         return "\n".join(lines)
 
@@ -265,7 +277,8 @@ def _check(outlook: Outlook, scores: _Scores, bootstrap: int, seed: int) -> Fore
 
     hits = tuple((k, estimate(3 + i, "share", "higher")) for i, k in enumerate(TOP))
     return ForecastCheck(
-        log_loss=estimate(0, "nats", "lower"), baselines=(estimate(1, "nats", "lower"), estimate(2, "nats", "lower")),
+        goal=outlook.goal.name, log_loss=estimate(0, "nats", "lower"),
+        baselines=(estimate(1, "nats", "lower"), estimate(2, "nats", "lower")),
         gains=(estimate(3 + len(TOP), "nats", "lower"), estimate(4 + len(TOP), "nats", "lower")), top=hits,
         slope=_slope(scores, outlook.level), bins=_bins(scores, outlook.level), steps=steps,
         journeys=scores.journeys[0], left_out=scores.journeys[1],
@@ -297,10 +310,14 @@ def _slope(scores: _Scores, level: float) -> Estimate:
         beta = beta + np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-10:
             break
+    else:
+        return no_value("the chances part those who reached the goal from all others", n=n, unit="slope")
     p = 1 / (1 + np.exp(-beta @ x))
     by_customer = np.stack([np.bincount(scores.forecast, row * (scores.came - p)) for row in x])
-    half = z_value(level) * float(np.sqrt((bread @ (by_customer @ by_customer.T) @ bread)[1, 1]))
-    slope = float(beta[1])
+    variance, slope = float((bread @ (by_customer @ by_customer.T) @ bread)[1, 1]), float(beta[1])
+    if not variance > 0:
+        return no_value("the chances are all but alike", n=n, unit="slope")
+    half = z_value(level) * math.sqrt(variance)
     return Estimate(
         value=slope, n=n, unit="slope",
         interval=Interval(slope - half, slope + half, level, "sandwich, by customer"),

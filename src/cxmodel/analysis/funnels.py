@@ -13,7 +13,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Bools, Ints, compress, counting_order
 from cxmodel.stats.floats import Floats
@@ -97,7 +97,7 @@ def as_steps(steps: Iterable[str | Goal]) -> tuple[Goal, ...]:
     """Steps as goals; at least two."""
     if isinstance(steps, str):
         raise InvalidValueError(f"steps takes a list, got the text {steps!r}", hint=f"Write steps=[{steps!r}, …]")
-    out = tuple(step if isinstance(step, Goal) else Goal(step, touchpoints=[step]) for step in steps)
+    out = tuple(map(as_goal, steps))
     if len(out) < _FEWEST:
         raise InvalidValueError(f"a funnel needs at least two steps, got {len(out)}")
     return out

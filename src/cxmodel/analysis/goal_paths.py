@@ -16,7 +16,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, distinct_codes, integers, offsets_of, segment_of
 from cxmodel.tallies.cells import Cells
@@ -171,7 +171,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     unit: ClassVar[str] = "paths"
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     touchpoint: str | None = None
     cap: int = field(default=10_000, kw_only=True)
 

@@ -11,7 +11,7 @@ from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, NotMeasurableError
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, integers
 from cxmodel.stats.chains import (
@@ -138,7 +138,7 @@ class PathChain(SumTally[ChainTable]):
     observes: ClassVar[Unit] = "journey"
     clustered: ClassVar[bool] = False
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     k: int = 10
 
     def __attrs_post_init__(self) -> None:

@@ -12,13 +12,13 @@ import numpy as np
 from attrs import field, frozen
 
 from cxmodel.data.blocks import Block
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.texts import Texts, find
 from cxmodel.data.times import instant, moment
-from cxmodel.errors import UnknownCustomerError, listed
+from cxmodel.errors import NoRowsError, UnknownCustomerError, listed
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.stats.arrays import Bools, Ints, integers
 from cxmodel.stats.floats import Floats
+from cxmodel.typing import Population
 
 if TYPE_CHECKING:
     from cxmodel.analysis.outlook import Outlook
@@ -34,7 +34,7 @@ class NextStep:
     Attributes:
         touchpoint: Name of a touchpoint or of the goal; ``"left"`` where no step follows.
         probability: Its probability, 0 to 1.
-        interval: Wilson interval on the steps seen after the same touchpoints.
+        interval: Wilson interval on the customers seen after the same touchpoints; each counts once.
     """
 
     touchpoint: str
@@ -51,6 +51,37 @@ class NextStep:
 
 
 @frozen(kw_only=True)
+class Stay:
+    """How long a customer is in a stage.
+
+    Attributes:
+        stage: Its name.
+        since: When they entered it, where times are known.
+        waited_s: Seconds there until now; None without times.
+        median_to_goal_s: Seconds from arriving here within which half of those who ever reach the goal do, with
+            journeys in progress censored.
+        usual_s: Time within which 90 % of those who left this stage did so, in seconds; None where nobody did.
+    """
+
+    stage: str
+    since: datetime | None = None
+    waited_s: float | None = None
+    usual_s: float | None = None
+
+    @property
+    def stuck(self) -> bool | None:
+        """Whether the customer is there for longer than usual; None where it cannot be told."""
+        return None if self.waited_s is None or self.usual_s is None else self.waited_s > self.usual_s
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "stage": self.stage, "since": self.since.isoformat() if self.since else None, "waited_s": self.waited_s,
+            "usual_s": self.usual_s, "stuck": self.stuck,
+        }  # fmt: skip
+
+
+@frozen(kw_only=True)
 class Position:
     """Before, now and next for one customer.
 
@@ -60,10 +91,12 @@ class Position:
         stage: Stage of that touchpoint, where stages are known.
         since: When they came there, where times are known.
         waited_s: Seconds there until now; None without times.
+        stay: The same of the stage, where stages are known.
         before: What came before, oldest first.
         next: What is likely next, the most likely first.
         other: Probability of everything that ``next`` does not list.
-        chance: Chance to reach the goal, a share; n counts the journeys that were in the same place.
+        chance: Chance to reach the goal, a share; n counts the journeys that were in the same place. Its interval
+            counts each of their customers once.
         steps_to_goal: Expected steps to the goal, of those who reach it.
         seconds_to_goal: Expected seconds from arriving here to the goal, of those who reach it.
         usual_s: Time within which 90 % of those who left this touchpoint did so, in seconds.
@@ -77,12 +110,14 @@ class Position:
     stage: str | None = None
     since: datetime | None = None
     waited_s: float | None = None
+    stay: Stay | None = None
     before: tuple[str, ...] = ()
     next: tuple[NextStep, ...] = ()
     other: float = 0.0
     chance: Estimate
     steps_to_goal: float | None = None
     seconds_to_goal: float | None = None
+    median_to_goal_s: float | None = None
     usual_s: float | None = None
     stuck: bool | None = None
     reached: bool = False
@@ -95,7 +130,8 @@ class Position:
             "since": self.since.isoformat() if self.since else None, "waited_s": self.waited_s,
             "before": list(self.before), "next": [each.to_dict() for each in self.next], "other": self.other,
             "chance": self.chance.to_dict(), "steps_to_goal": self.steps_to_goal,
-            "seconds_to_goal": self.seconds_to_goal, "usual_s": self.usual_s, "stuck": self.stuck,
+            "seconds_to_goal": self.seconds_to_goal, "median_to_goal_s": self.median_to_goal_s,
+            "usual_s": self.usual_s, "stuck": self.stuck, "stay": self.stay.to_dict() if self.stay else None,
             "reached": self.reached, "why": self.why,
         }  # fmt: skip
 
@@ -185,11 +221,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def position_table(outlook: Outlook, population: MemoryPopulation, now: datetime | None) -> PositionTable:
+def position_table(outlook: Outlook, population: Population, now: datetime | None) -> PositionTable:
     """Where the latest journey of every customer is, all at once."""
-    population.require_events()
+    if not population.facts.events:
+        raise NoRowsError("there are no events, so nobody is anywhere")
     end = now or population.facts.last
-    parts = [_places(outlook, block) for block in population.parts if block.events]
+    # an opened outlook has its own codes; what it has never seen comes after them
+    names = list(dict.fromkeys([*outlook.touchpoints, *population.vocabulary.touchpoints]))
+    place_of = {name: code for code, name in enumerate(names)}
+    own = np.array([place_of[name] for name in population.vocabulary.touchpoints], np.int64)
+    parts = [_places(outlook, block, own) for block in population.parts if block.events]
     code, since, context = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
     on_the_way = code >= 0
     distinct, place = np.unique(context, return_inverse=True)
@@ -199,11 +240,12 @@ def position_table(outlook: Outlook, population: MemoryPopulation, now: datetime
     name = np.where(best == 0, -2, np.where(best == outlook.model.width - 1, -1, best - 1))
     waited = np.maximum(((instant(end) if end else 0) - since) / 1e6, 0.0)
     chance = outlook.solved[0][outlook.model.locate(context)]
+    long_s = np.append(outlook.long_s, np.full(len(names) - len(outlook.touchpoints) + 1, np.nan))
     return PositionTable(
-        goal=outlook.goal.name, touchpoints=outlook.touchpoints, customer=[text for part in parts for text in part[0]],
+        goal=outlook.goal.name, touchpoints=tuple(names), customer=[text for part in parts for text in part[0]],
         touchpoint=code, since_us=since, waited_s=waited, chance=np.where(on_the_way, chance, np.nan),
         likely=np.where(on_the_way, name[place], -3), likely_share=np.where(on_the_way, share[place], np.nan),
-        stuck=on_the_way & (waited > np.append(outlook.long_s, np.nan)[code]),
+        stuck=on_the_way & (waited > long_s[code]),
     )  # fmt: skip
 
 
@@ -216,21 +258,23 @@ def latest(block: Block) -> Ints:
     return np.asarray(filled[order][final], np.int64)
 
 
-def _places(outlook: Outlook, block: Block) -> tuple[list[str], Ints, Ints, Ints]:
-    """Customer, touchpoint (−1 at the goal), arrival there and context."""
+def _places(outlook: Outlook, block: Block, own: Ints) -> tuple[list[str], Ints, Ints, Ints]:
+    """Customer, touchpoint (−1 at the goal), arrival there and context, in the outlook's `own` codes."""
     journeys = latest(block)
     first, last = block.journey_offsets[:-1][journeys], block.journey_offsets[1:][journeys] - 1
-    code = np.where(block.reached(outlook.goal)[journeys] >= 0, -1, block.touchpoint[last].astype(np.int64))
+    code = np.where(block.reached(outlook.goal)[journeys] >= 0, -1, own[block.touchpoint[last]])
     context = np.zeros(journeys.size, np.int64)
     for back in range(outlook.model.order - 1, -1, -1):
         there = last - back >= first
-        digit = np.where(there, block.touchpoint[np.maximum(last - back, 0)].astype(np.int64) + 1, 0)
+        # as in a single position, what was never seen has the digit of the goal, which no context holds
+        digit = np.minimum(own[block.touchpoint[np.maximum(last - back, 0)]] + 1, outlook.model.width - 1)
+        digit = np.where(there, digit, 0)
         context = context * outlook.model.width + digit
     customers = block.customer[block.customer_of_journey[journeys]]
     return list(block.vocabulary.customers.texts_of(customers)), code, block.time[last], context
 
 
-def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[str, datetime]]:
+def latest_history(population: Population, customer: str) -> list[tuple[str, datetime]]:
     """Touchpoints and times of a customer's latest journey.
 
     Raises:
@@ -248,7 +292,7 @@ def latest_history(population: MemoryPopulation, customer: str) -> list[tuple[st
     raise _unknown_customer(population, customer)
 
 
-def _unknown_customer(population: MemoryPopulation, customer: str) -> UnknownCustomerError:
+def _unknown_customer(population: Population, customer: str) -> UnknownCustomerError:
     every = (text for b in population.parts for text in b.vocabulary.customers.texts_of(b.customer))
     near = get_close_matches(customer, list(islice(every, _LOOKED_AT)), n=3, cutoff=0.6)
     message = f"there is no customer {customer!r} among {population.facts.customers:,}"

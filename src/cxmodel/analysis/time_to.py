@@ -13,7 +13,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Ints
@@ -171,8 +171,10 @@ class TimeToState:
     undeclared: bool
 
 
-def _goals(goals: Iterable[Goal]) -> tuple[Goal, ...]:
-    return tuple(goals)
+def _goals(goals: Iterable[Goal | str]) -> tuple[Goal, ...]:
+    if isinstance(goals, str):
+        raise InvalidValueError(f"competing takes a list, got the text {goals!r}", hint=f"Write [{goals!r}]")
+    return tuple(map(as_goal, goals))
 
 
 @frozen(kw_only=True)
@@ -197,7 +199,7 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
     range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     competing: tuple[Goal, ...] = field(default=(), converter=_goals)
 
     def __attrs_post_init__(self) -> None:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import numpy as np
 from attrs import field, frozen
 
-from cxmodel.analysis.chain_checks import ChainCheck, HeldOut, checks
-from cxmodel.analysis.credits import chain_steps, goal_missing
-from cxmodel.analysis.path_chains import MOST_STATES, ChainSteps
-from cxmodel.data.blocks import Block, Unit
+from cxmodel.analysis.chain_checks import ChainCheck
+from cxmodel.analysis.positions import LEFT, duration
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate, Interval, Origin
-from cxmodel.model.goals import Goal
-from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, Keys, integers, mix
-from cxmodel.stats.chains import Chain, Target, goal_probability, gradient, what_if
+from cxmodel.stats.arrays import integers
+from cxmodel.stats.chains import Chain, Target, goal_probability, gradient, time_to_goal, what_if
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import jackknife_se, z_value
-from cxmodel.tallies.cells import Cells
-from cxmodel.tallies.counting import Counted, counted, nothing
-from cxmodel.tallies.metrics import SMALL, Tally
+from cxmodel.tallies.metrics import SMALL
 
-LEFT: Final = "left"
-PARTS: Final = 32
-MOST_REPLICATED: Final = 300
+_METHOD: Final = "jackknife over parts of the customers"
 ASSUMES: Final = (
     "all other steps keep their probabilities, and whoever is moved goes on as those did who went there before"
+)
+ASSUMES_TIMES: Final = (
+    "all steps keep their probabilities, all others take as long as before, and how long a step takes does not depend "
+    "on what came before it"
 )
 
 
@@ -62,6 +57,35 @@ class Change:
 
 
 @frozen(kw_only=True)
+class TimeChange:
+    """An answer: the mean time from the first touch to the goal, of those who reach it, before and after.
+
+    Attributes:
+        what: What is changed, in words.
+        before_s: Mean time as it is, in seconds.
+        after_s: Mean time after the change.
+        change: Their difference, in seconds; below 0 is faster.
+        assumes: What is held to stay as it is.
+    """
+
+    what: str
+    before_s: float
+    after_s: float
+    change: Estimate
+    assumes: str = ASSUMES_TIMES
+
+    def to_dict(self) -> dict[str, object]:
+        """As in JSON."""
+        return {
+            "what": self.what, "before_s": self.before_s, "after_s": self.after_s, "change": self.change.to_dict(),
+            "assumes": self.assumes,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.what}: {duration(self.before_s)} → {duration(self.after_s)}, {self.change}; if {self.assumes}"
+
+
+@frozen(kw_only=True)
 class Improvement:
     """Where a point pays.
 
@@ -75,11 +99,11 @@ class Improvement:
     touchpoint: str
     to: str
     share: float
-    gain: float
+    gain: Estimate
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
-        return {"touchpoint": self.touchpoint, "to": self.to, "share": self.share, "gain": self.gain}
+        return {"touchpoint": self.touchpoint, "to": self.to, "share": self.share, "gain": self.gain.to_dict()}
 
 
 @frozen(kw_only=True, eq=False)
@@ -91,7 +115,10 @@ class WhatIf:
         touchpoints: Names of the chain's states.
         chain: The chain, fitted to all customers.
         replicates: The chain without each of some parts of the customers, for intervals; None where too large.
+        waits: (K, K + 1) mean seconds in a touchpoint before each next one, and before the goal; None without times.
+        replicate_waits: The same without each of the parts.
         checks: What the chain of half the customers foretold of the other half.
+        time_check: The same of the mean time to the goal; `speed_up` needs it.
         journeys: Journeys behind the chain.
         level: Confidence level of intervals.
     """
@@ -100,7 +127,10 @@ class WhatIf:
     touchpoints: tuple[str, ...] = field(repr=False)
     chain: Chain = field(repr=False)
     replicates: Chain | None = field(default=None, repr=False)
+    waits: Floats | None = field(default=None, repr=False)
+    replicate_waits: Floats | None = field(default=None, repr=False)
     checks: tuple[ChainCheck, ...] = ()
+    time_check: ChainCheck | None = None
     journeys: int = 0
     level: float = 0.95
     origin: Origin | None = field(default=None, repr=False)
@@ -164,6 +194,44 @@ class WhatIf:
         share = self._share(self._state(touchpoint), self._target(away))
         return self._moved(f"all from {touchpoint!r} to {to!r} instead of {away!r}", touchpoint, to, away, share)
 
+    def speed_up(self, touchpoint: str, *, to: str | None = None, by: float = 0.1) -> TimeChange:
+        """Shorten the time in a touchpoint before the next step: what it does to the time to the goal.
+
+        The mean time from the first touch to the goal, of those who reach it, falls by ``by`` times what they spend
+        there, however often they come. The chance of the goal stays as it is.
+
+        Args:
+            touchpoint: Where it goes faster.
+            to: Only before this next step; before all of them if not given.
+            by: Share of the time that is saved, above 0 and at most 1.
+
+        Raises:
+            NotMeasurableError: When the chain has not passed its checks, that of the time included; with the reason.
+            InvalidValueError: When ``by`` is no such share, or nobody goes that way.
+        """
+        self._allowed()
+        state, target = self._state(touchpoint), None if to is None else self._target(to)
+        if not 0 < by <= 1:
+            raise InvalidValueError(f"by is a share above 0 and at most 1, got {by!r}")
+        if target == "lost" or (target is not None and self._share(state, target) == 0):
+            raise InvalidValueError(f"nobody goes from {touchpoint!r} to {to!r} and takes time for it")
+        if self.waits is None or self.time_check is None or not self.time_check.passed:
+            raise NotMeasurableError(f"what-if on the time to {self.goal}: {self.time_check or 'no times are known'}")
+        spent = time_to_goal(self.chain, self.waits)
+        saved = float(_saved(spent, state, target, by))
+        interval = None
+        if self.replicates is not None and self.replicate_waits is not None:
+            without = _saved(time_to_goal(self.replicates, self.replicate_waits), state, target, by)
+            half = z_value(self.level) * float(jackknife_se(without))
+            interval = Interval(-saved - half, -saved + half, self.level, _METHOD) if np.isfinite(half) else None
+        change = Estimate(
+            value=-saved, n=self.journeys, unit="seconds", direction="lower", interval=interval,
+            flags=("small_n",) if self.journeys < SMALL else (), origin=self.origin,
+        )  # fmt: skip
+        where = f"{touchpoint!r}" if to is None else f"{touchpoint!r} → {to!r}"
+        before = float(spent.sum())
+        return TimeChange(what=f"{by:.1%} less time at {where}", before_s=before, after_s=before - saved, change=change)
+
     def ranking(self, n: int = 10, *, by: float = 0.01) -> tuple[Improvement, ...]:
         """Where it pays most to keep a share of the visits of a touchpoint from leaving.
 
@@ -180,26 +248,30 @@ class WhatIf:
         for flat in integers(order):
             state, target = divmod(flat, every.shape[1])
             to: Target = target if target < len(self.touchpoints) else "goal"
-            after = float(what_if(self.chain, state, to, "lost", by))
+            value = float(what_if(self.chain, state, to, "lost", by)) - self.chance
             name = self.goal if to == "goal" else self.touchpoints[target]
             found.append(
                 Improvement(
                     touchpoint=self.touchpoints[state], to=name, share=float(shares[state, target]),
-                    gain=after - self.chance,
+                    gain=self._gain(value, state, to, "lost", by),
                 )
             )  # fmt: skip
-        return tuple(sorted(found, key=lambda each: -each.gain))
+        return tuple(sorted(found, key=lambda each: -each.gain.require()))
 
     def to_dict(self) -> dict[str, object]:
-        """As in JSON: the checks and what came of them."""
+        """As in JSON: the checks and what came of them, and where a point pays if it may be said."""
         return {
             "goal": self.goal, "journeys": self.journeys, "chance": self.chance, "refused": self.refused,
             "checks": [check.to_dict() for check in self.checks],
+            "time_check": self.time_check.to_dict() if self.time_check else None,
+            "ranking": [] if self.refused else [each.to_dict() for each in self.ranking()],
+            "assumes": ASSUMES,
         }  # fmt: skip
 
     def __str__(self) -> str:
         head = f"what-if on {self.goal}: {'refused' if self.refused else 'allowed'} ({self.journeys:,} journeys)"
-        return "\n".join([head, *(f"  {check}" for check in self.checks)])
+        every = self.checks if self.time_check is None else (*self.checks, self.time_check)
+        return "\n".join([head, *(f"  {check}" for check in every)])
 
     def _moved(self, what: str, touchpoint: str, to: str, away: str, share: float) -> Change:
         self._allowed()
@@ -212,13 +284,15 @@ class WhatIf:
         after = float(what_if(self.chain, state, gains, loses, share))
         if not np.isfinite(after):
             raise NotMeasurableError(f"{what}: journeys could not come to an end")
-        value = after - self.chance
-        change = Estimate(
+        change = self._gain(after - self.chance, state, gains, loses, share)
+        return Change(what=what, before=self.chance, after=after, change=change)
+
+    def _gain(self, value: float, state: int, to: Target, away: Target, share: float) -> Estimate:
+        return Estimate(
             value=value, n=self.journeys, unit="share", direction="higher", range=(-1.0, 1.0),
-            interval=self._interval(value, state, gains, loses, share),
+            interval=self._interval(value, state, to, away, share),
             flags=("small_n",) if self.journeys < SMALL else (), origin=self.origin,
         )  # fmt: skip
-        return Change(what=what, before=self.chance, after=after, change=change)
 
     def _interval(self, value: float, state: int, to: Target, away: Target, share: float) -> Interval | None:
         if self.replicates is None:
@@ -229,7 +303,7 @@ class WhatIf:
         if not np.isfinite(changed).all():
             return None
         half = z_value(self.level) * float(jackknife_se(changed))
-        return Interval(value - half, value + half, self.level, "jackknife over parts of the customers")
+        return Interval(value - half, value + half, self.level, _METHOD)
 
     def _allowed(self) -> None:
         if self.refused is not None:
@@ -252,80 +326,14 @@ class WhatIf:
         return float(_shares(self.chain, state, target))
 
 
+def _saved(spent: Floats, state: int, target: Target | None, by: float) -> Floats:
+    """Seconds that those who reach the goal save."""
+    if target is None:
+        return np.asarray(by * spent[..., state, :].sum(axis=-1))
+    return np.asarray(by * spent[..., state, target if isinstance(target, int) else -1])
+
+
 def _shares(chain: Chain, state: int, target: Target) -> Floats:
     if target == "goal":
         return np.asarray(chain.goal[..., state])
     return np.asarray(chain.lost[..., state] if target == "lost" else chain.transitions[..., state, target])
-
-
-@frozen(eq=False)
-class Tried:
-    """What a pass counts: steps of all customers by part, and what became of held-out ones.
-
-    Attributes:
-        steps: Code of (context, next) and part of the customers.
-        held_out: Journeys of every second part.
-    """
-
-    steps: Counted
-    held_out: HeldOut
-
-
-@frozen(kw_only=True)
-class WhatIfs(Tally[Tried, WhatIf]):
-    """Fits the first-order chain and checks it on held-out customers.
-
-    Attributes:
-        goal: Where journeys are to lead.
-    """
-
-    name: ClassVar[str] = "what_if"
-    unit: ClassVar[str] = "share"
-    observes: ClassVar[Unit] = "journey"
-    groups: ClassVar[bool] = False
-
-    goal: Goal
-
-    def missing(self, facts: Facts) -> str | None:
-        """A goal at touchpoints that never occur, or too many touchpoints."""
-        if len(facts.known_touchpoints) > MOST_STATES:
-            return f"a chain of {len(facts.known_touchpoints):,} touchpoints is too large, {MOST_STATES:,} at most"
-        return goal_missing(self.goal, facts)
-
-    def start(self) -> Tried:
-        """Nothing."""
-        return Tried(nothing(), HeldOut.none())
-
-    def add(self, state: Tried, block: Block, cells: Cells[Any]) -> Tried:
-        """Count the steps of a block, and look at its held-out journeys."""
-        part = _parts(mix(block.customer_key, cells.seed + 1))[block.customer_of_journey]
-        owner, code = chain_steps(block, self.goal, 1)
-        steps = counted(code * PARTS + part[owner])
-        return self.merge(state, Tried(steps, HeldOut.of(block, self.goal, part % 2 == 1)))
-
-    def merge(self, a: Tried, b: Tried) -> Tried:
-        """Add what was counted."""
-        return Tried(a.steps.plus(b.steps), a.held_out.plus(b.held_out))
-
-    def finish(self, state: Tried, cells: Cells[Any], level: float) -> Mapping[int, WhatIf]:
-        """The chain of all, of all but each part, and of one half held against the other."""
-        names = cells.vocabulary.touchpoints
-        keys, row = np.unique(state.steps.keys // PARTS, return_inverse=True)
-        by_part = np.zeros((PARTS, keys.size))
-        by_part[state.steps.keys % PARTS, row] = state.steps.counts
-        steps = ChainSteps.of(keys, len(names) + 2)
-        whole = by_part.sum(axis=0)
-        half = steps.chain(by_part[::2].sum(axis=0))
-        small = steps.states.size <= MOST_REPLICATED and bool((by_part.sum(axis=1) > 0).all())
-        asked = WhatIf(
-            goal=self.goal.name, touchpoints=tuple(names[code] for code in integers(steps.states)),
-            chain=steps.chain(whole), replicates=steps.chain(whole - by_part) if small else None,
-            checks=checks(half, steps.states, state.held_out, len(names) + 2), level=level, origin=cells.origin,
-            journeys=round(float(whole[steps.source < 0].sum())),
-        )  # fmt: skip
-        return {0: asked}
-
-
-def _parts(keys: Keys) -> Ints:
-    """The part of each customer."""
-    return np.asarray(keys % np.uint64(PARTS), np.int64)

@@ -14,6 +14,7 @@ import click
 from cxmodel import __version__
 from cxmodel.cli.asking import funnel, graph, measure, paths
 from cxmodel.cli.demo import demo
+from cxmodel.cli.foretelling import orders, outlook, positions, what_if
 from cxmodel.cli.looking import check, plugins
 from cxmodel.cli.talk import Failure, say
 from cxmodel.errors import CxmodelError
@@ -94,5 +95,5 @@ def program(debug: bool) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its caches is no news for the user
 
 
-for _command in (demo, check, graph, paths, funnel, measure, plugins):
+for _command in (demo, check, graph, paths, funnel, measure, outlook, positions, what_if, orders, plugins):
     program.add_command(_command)

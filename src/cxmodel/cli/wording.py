@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from cxmodel.cli.tables import lasting, share, table
 if TYPE_CHECKING:
     from cxmodel.analysis.funnels import FunnelTable
     from cxmodel.analysis.paths import TopPaths
+    from cxmodel.analysis.positions import PositionTable
 
 
 def in_words(result: object, document: Mapping[str, Any]) -> str:
@@ -67,3 +69,21 @@ def funnel_text(result: FunnelTable) -> str:
         rows.append([step.touchpoint, f"{step.reached:,}", *shares, lasting(step.wait_median_s)])
     head = ["step", "journeys", "of first", "of the step before", "median wait"]
     return "\n".join([f"{result.journeys:,} journeys", "", table(head, rows, right=(1, 4))])
+
+
+def positions_text(found: PositionTable, top: int) -> str:
+    """Where customers are, those on the way with the highest chance first; the others are counted."""
+    chances = [(math.isnan(chance), -chance) for chance in found.chance.tolist()]
+    listed = found.to_records()
+    records: list[Mapping[str, Any]] = [listed[row] for row in sorted(range(len(listed)), key=chances.__getitem__)]
+    rows = [
+        [
+            str(each["customer"]), found.goal if each["reached"] else str(each["touchpoint"]),
+            lasting(each["waited_s"]), "" if each["reached"] else share(each["chance"]), str(each["next"] or ""),
+            "" if each["reached"] else share(each["next_probability"]), "stuck" if each["stuck"] else "",
+        ]
+        for each in records[:top]
+    ]  # fmt: skip
+    head = ["customer", "at", "for", "chance", "next", "share", ""]
+    lines = [str(found), "", table(head, rows, right=(2, 3, 5))]
+    return "\n".join([*lines, f"{len(records) - top:,} more customers."] if len(records) > top else lines)

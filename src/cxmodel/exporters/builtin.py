@@ -7,6 +7,7 @@ from typing import Any
 
 from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
+from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
@@ -19,4 +20,5 @@ def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
         BreakdownFigure, CreditFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter, PathsFigure,
+        ReliabilityFigure,
     ]  # fmt: skip

@@ -15,11 +15,15 @@ from cxmodel.analysis.comparing import Comparison
 from cxmodel.analysis.credits import CreditComparison
 from cxmodel.analysis.decomposition import Contributions, Decomposition
 from cxmodel.analysis.drift import Drift
+from cxmodel.analysis.forecasts import ForecastCheck
 from cxmodel.analysis.funnels import FunnelTable
+from cxmodel.analysis.orders import OrderTable
 from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.positions import Position, PositionTable
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
+from cxmodel.analysis.what_if import Change, TimeChange, WhatIf
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
 from cxmodel.exporters.parsing import parsed
@@ -45,6 +49,7 @@ class JsonExporter(Exporter[Any]):
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
         Comparison, Contributions, Decomposition, Drift,
+        OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change, TimeChange,
     )  # fmt: skip
 
     def write(self, obj: object, extension: str) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Flag
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools
@@ -41,7 +41,7 @@ class ConversionRate(SumMetric):
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     observes: ClassVar[Unit] = "journey"
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     method: Literal["wilson, design effect", "wilson"] = "wilson, design effect"
 
     def missing(self, facts: Facts) -> str | None:

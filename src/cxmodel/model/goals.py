@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 from attrs import field, frozen
 
@@ -45,3 +45,29 @@ class Goal:
                 f"the goal {self.name!r} names no touchpoint",
                 hint='Write Goal("purchase", touchpoints=["pay"])',
             )
+
+
+def as_goal(goal: Goal | str) -> Goal:
+    """A goal as it is; the name of a touchpoint is the goal of reaching it.
+
+    Args:
+        goal: A goal, or the name of a touchpoint.
+
+    Returns:
+        The goal.
+
+    Raises:
+        InvalidValueError: It is neither.
+
+    Example:
+        >>> as_goal("pay")
+        Goal(name='pay', touchpoints=('pay',), kind='other')
+    """
+    if isinstance(goal, Goal):
+        return goal
+    if not isinstance(cast("object", goal), str):
+        raise InvalidValueError(
+            f"a goal is a Goal or the name of a touchpoint, got {goal!r}",
+            hint='Write cx.Goal("purchase", touchpoints=["pay"]) or "pay"',
+        )
+    return Goal(goal, touchpoints=[goal])

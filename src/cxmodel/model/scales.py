@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, final
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from cxmodel.errors import InvalidValueError, unknown
 
@@ -194,6 +194,14 @@ def _plain(code: object) -> str:
     return "" if code is None else str(code)
 
 
+def _a_scale(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, Scale):
+        raise InvalidValueError(
+            f"a question needs the scale of its answers, got {value!r}",
+            hint="Write cx.Scale.nps(), .csat(), .ces1(), .ces2(), .emotion() or .own(…)",
+        )
+
+
 @frozen
 class Question:
     """One question of a survey: its scale, and which codes mean something other than an answer.
@@ -208,7 +216,7 @@ class Question:
         {'11': None}
     """
 
-    scale: Scale
+    scale: Scale = field(validator=_a_scale)
     codes: Mapping[str, float | None] = field(factory=dict, converter=code_texts)
     kind: Literal["transactional", "relational"] = "transactional"
 

@@ -6,7 +6,7 @@ width − 1 the goal, and the digits between are states; in a context 0 stands f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from cxmodel.stats.arrays import Bools, Ints, grouped_sum
 from cxmodel.stats.floats import Floats
 
+_DIRECT: Final = 2_000
 _GRID: Final = tuple(2.0**power for power in range(14))
 
 
@@ -29,6 +30,7 @@ class _Level:
         contexts: (c,) ascending codes of the contexts.
         starts: (c + 1,) where the keys of each context begin.
         seen: (c,) how often each was seen.
+        new: (c,) what is added for things never seen, in steps.
     """
 
     keys: Ints
@@ -36,19 +38,29 @@ class _Level:
     contexts: Ints
     starts: Ints
     seen: Floats
+    new: Floats
 
 
-def _level(codes: Ints, counts: Floats, width: int, order: int) -> _Level:
-    keys, place = np.unique(codes % width ** (order + 1), return_inverse=True)
-    total = grouped_sum(place, counts, keys.size)
-    contexts, starts, row = np.unique(keys // width, return_index=True, return_inverse=True)
-    return _Level(keys, total, contexts, np.append(starts, keys.size), grouped_sum(row, total, contexts.size))
+def even_base(goal: Sequence[bool]) -> Floats:
+    """What is held probable before anything was seen: all alike, except states that are the goal and so never follow.
+
+    Args:
+        goal: (states,) whether a state is the goal.
+
+    Returns:
+        Probabilities (states + 2,) of lost, the states and the goal.
+
+    >>> even_base([False, True]).round(3).tolist()
+    [0.333, 0.333, 0.0, 0.333]
+    """
+    possible = np.array([True, *(not each for each in goal), True])
+    return np.asarray(possible / possible.sum(), np.float64)
 
 
-def _at(keys: Ints, values: Floats, wanted: Ints) -> Floats:
-    """Values of keys; 0 where a key is not there."""
+def _at(keys: Ints, values: Floats, wanted: Ints, absent: float = 0.0) -> Floats:
+    """Values of keys; `absent` where a key is not there."""
     row, there = _rows(keys, wanted)
-    return np.where(there, np.append(values, 0.0)[np.where(there, row, -1)], 0.0)
+    return np.where(there, np.append(values, 0.0)[np.where(there, row, -1)], absent)
 
 
 def _rows(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
@@ -65,6 +77,9 @@ class Backoff:
     p_{−1} = `base` (MacKay & Peto 1995, doi:10.1017/S1351324900000218). At order 1, `novelty·base` is added to the
     counts, so that what was never seen anywhere is not thought impossible. They sum to 1 for every context.
 
+    Where steps are censored, `open` is the part of them that nothing seen can stand for. It may lead anywhere, so
+    `open·n_c·base` is added to the counts.
+
     Attributes:
         width: Base of the codes.
         order: Digits of a context.
@@ -73,6 +88,7 @@ class Backoff:
         base: (width,) what is held probable before anything was seen.
         strengths: α of each order, from 0 to `order`; 0 takes what was seen as it is.
         novelty: What is added at order 1 for things never seen, in steps.
+        open: (width,) by last digit of a context, steps that nothing stands for as a share of the others.
     """
 
     width: int
@@ -82,11 +98,26 @@ class Backoff:
     base: Floats = field(repr=False)
     strengths: tuple[float, ...]
     novelty: float = 0.0
+    open: Floats | None = field(default=None, repr=False)
 
     @cached_property
     def levels(self) -> tuple[_Level, ...]:
         """Counts of each order."""
-        return tuple(_level(self.codes, self.counts, self.width, order) for order in range(self.order + 1))
+        return tuple(self._level(order) for order in range(self.order + 1))
+
+    def _level(self, order: int) -> _Level:
+        keys, place = np.unique(self.codes % self.width ** (order + 1), return_inverse=True)
+        total = grouped_sum(place, self.counts, keys.size)
+        contexts, starts, row = np.unique(keys // self.width, return_index=True, return_inverse=True)
+        seen = grouped_sum(row, total, contexts.size)
+        new = np.full(contexts.size, self._least(order))
+        if order and self.open is not None:
+            new = new + self.open[contexts % self.width] * seen
+        return _Level(keys, total, contexts, np.append(starts, keys.size), seen, new)
+
+    def _least(self, order: int) -> float:
+        """What is added for things never seen in contexts that were not seen either."""
+        return self.novelty if order == 1 else 0.0
 
     def probability(self, codes: Ints) -> Floats:
         """Probability of what follows, given the context.
@@ -98,15 +129,12 @@ class Backoff:
         for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
             keys = codes % self.width ** (order + 1)
             seen = _at(level.contexts, level.seen, keys // self.width)
-            new = self._new(order)
+            new = _at(level.contexts, level.new, keys // self.width, self._least(order))
             mass = seen + strength + new
             lent = strength * p + new * self.base[codes % self.width]
             mixed = (_at(level.keys, level.counts, keys) + lent) / np.where(mass > 0, mass, 1.0)
             p = np.where(mass > 0, mixed, p)
         return p
-
-    def _new(self, order: int) -> float:
-        return self.novelty if order == 1 else 0.0
 
     def distribution(self, context: int) -> Floats:
         """Probabilities (width,) of all that may follow a context; they sum to 1."""
@@ -115,7 +143,7 @@ class Backoff:
             wanted = context % self.width**order
             row = int(np.searchsorted(level.contexts, wanted))
             there = row < level.contexts.size and int(level.contexts[row]) == wanted
-            new = self._new(order)
+            new = float(level.new[row]) if there else self._least(order)
             mass = strength + new + (float(level.seen[row]) if there else 0.0)
             if mass > 0:
                 p = (strength / mass) * p + (new / mass) * self.base
@@ -135,7 +163,7 @@ class Backoff:
             keys = self.codes % self.width ** (order + 1)
             others = _at(level.keys, level.counts, keys) - 1
             around = _at(level.contexts, level.seen, keys // self.width) - 1
-            new = self._new(order)
+            new = _at(level.contexts, level.new, keys // self.width)
             found = [(others + a * p + new * base) / (around + a + new) for a in _GRID]
             best = int(np.argmax([float(self.counts @ np.log(each)) for each in found]))
             chosen.append(_GRID[best])
@@ -180,17 +208,14 @@ class Backoff:
             Per context (size,): probability of the goal; expected steps to it, and expected time to it once the
             present state is left, of those who reach it (nan where nobody does).
         """
-        from scipy.sparse.linalg import splu
-
         matrix, goal = self._system()
         free = _escapes(matrix, goal[0] + goal[1])
-        kept = matrix.multiply(free[:, None]).tocsr()
-        solver = splu((_identity(self.size) - kept).tocsc())
-        chance = np.where(free, solver.solve(np.where(free, goal[0], 0.0)), 0.0)
+        solve = _solver(_identity(self.size) - matrix.multiply(free[:, None]).tocsr())
+        chance = np.where(free, solve(np.where(free, goal[0], 0.0)), 0.0)
         arriving, waiting = self._charges(chance, waits)
         with np.errstate(divide="ignore", invalid="ignore"):
-            steps = solver.solve(np.where(free, arriving + goal[0], 0.0)) / chance
-            time = solver.solve(np.where(free, waiting, 0.0)) / chance
+            steps = solve(np.where(free, arriving + goal[0], 0.0)) / chance
+            time = solve(np.where(free, waiting, 0.0)) / chance
         return np.clip(chance, 0.0, 1.0), np.where(chance > 0, steps, np.nan), np.where(chance > 0, time, np.nan)
 
     @cached_property
@@ -201,7 +226,7 @@ class Backoff:
             row = np.searchsorted(level.contexts, level.keys // self.width)
             source.append(self._offsets[order] + row)
             codes.append(level.keys)
-            share.append(level.counts / (level.seen[row] + strength + self._new(order)))
+            share.append(level.counts / (level.seen + strength + level.new)[row])
         return np.concatenate(source), np.concatenate(codes), np.concatenate(share)
 
     @cached_property
@@ -226,11 +251,11 @@ class Backoff:
         rows, columns, values = [source[inner]], [target[inner]], [share[inner]]
         for order, (level, strength) in enumerate(zip(self.levels, self.strengths, strict=True)):
             row = self._offsets[order] + np.arange(level.contexts.size)
-            mass = level.seen + strength + self._new(order)
+            mass = level.seen + strength + level.new
             anything = np.full(row.size, self.size - 1)
             rows += [row, row]
             columns += [self.locate(level.contexts, order - 1) if order else anything, anything]
-            values += [strength / mass, self._new(order) / mass]
+            values += [strength / mass, level.new / mass]
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
         goal, lost = (grouped_sum(source[ends], share[ends], self.size) for ends in (last == self.width - 1, last == 0))
         return csr_array(entries, shape=(self.size, self.size)), (goal, lost)
@@ -248,6 +273,24 @@ def _identity(size: int) -> Any:
     from scipy.sparse import eye_array
 
     return eye_array(size, format="csr")
+
+
+def _solver(system: Any) -> Callable[[Floats], Floats]:
+    """Solve the sparse system for one right side after the other.
+
+    Elimination fills in where contexts follow one another in many ways: 21,000 of them took a minute and a gigabyte.
+    Walks are short, so an iteration (BiCGSTAB, van der Vorst 1992, doi:10.1137/0913035) needs a few dozen steps.
+    """
+    from scipy.sparse.linalg import bicgstab, splu
+
+    def solve(right: Floats) -> Floats:
+        if right.size > _DIRECT:
+            found, failed = bicgstab(system, right, rtol=1e-13, atol=0.0)
+            if not failed:
+                return np.asarray(found, np.float64)
+        return np.asarray(splu(system.tocsc()).solve(right), np.float64)
+
+    return solve
 
 
 def _escapes(matrix: Any, ends: Floats) -> Bools:

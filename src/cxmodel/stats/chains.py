@@ -394,6 +394,27 @@ def conditioned_on_goal(chain: Chain) -> Chain:
     )
 
 
+def time_to_goal(chain: Chain, waits: ArrayLike) -> Floats:
+    """Return the mean time that walks which reach the goal spend before each step.
+
+    Formula: `N'_si·p'_ij·w_ij` in the chain conditioned on the goal; all of them sum to the mean time to the goal.
+
+    Args:
+        chain: Chain or batch of chains.
+        waits: Mean time in state i before going to state j, or to the goal in the last column, shape (…, K, K + 1).
+
+    Returns:
+        Times, shape (…, K, K + 1); nan where nobody reaches the goal.
+
+    >>> chain = chain_from_counts([[0, 3], [0, 0]], [4, 0], [0, 2], [1, 1])
+    >>> time_to_goal(chain, [[0, 60, 0], [0, 0, 30]]).tolist()
+    [[0.0, 60.0, 0.0], [0.0, 0.0, 30.0]]
+    """
+    reaching = conditioned_on_goal(chain)
+    steps = np.concatenate([reaching.transitions, reaching.goal[..., None]], axis=-1)
+    return floats(visits_from_start(reaching)[..., None] * steps * floats(waits))
+
+
 def path_entropy(chain: Chain) -> Floats:
     """Return the entropy of whole walks in bits, `H(start) + Σ_i N_si·H(p_i)`, shape (…), 0 or more.
 
