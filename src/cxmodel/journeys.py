@@ -48,13 +48,14 @@ class Journeys(Measurable):
         population: What the metrics look at.
         attached: What became of attached answers; None without any.
         matched: How well joined tables met these journeys, in order of joining.
+        known: Tables that were worked out or opened before, by name; whatever is derived begins without.
     """
 
     population: Population = field(repr=False)
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
     _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
-    _tables: dict[str, TransitionTable] = field(factory=dict, init=False, repr=False)
+    known: dict[str, TransitionTable] = field(factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -277,11 +278,11 @@ class Journeys(Measurable):
 
     def transitions(self) -> TransitionTable:
         """All transitions as a columnar table."""
-        table = self._tables.get(KEPT)
+        table = self.known.get(KEPT)
         if table is None:
             table = self.measure(Transitions())
             if len(table) <= MOST_EDGES:
-                self._tables[KEPT] = table
+                self.known[KEPT] = table
         return table
 
     def paths(self) -> PathTable:
@@ -532,5 +533,5 @@ def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys
     journeys = Journeys(population)
     table = table_kept(storage.results_of(Path(path)), population.origin)
     if table is not None:
-        journeys._tables[KEPT] = table
+        journeys.known[KEPT] = table
     return journeys
