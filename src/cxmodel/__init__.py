@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cxmodel.analysis.outlook_documents import open_outlook as open_outlook
     from cxmodel.analysis.planning import nonresponse_bounds as nonresponse_bounds
     from cxmodel.analysis.planning import sample_size as sample_size
+    from cxmodel.analysis.standardising import like_for_like as like_for_like
     from cxmodel.exporters.json import load_result as load_result
     from cxmodel.exporting import (
         Exported as Exported,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from cxmodel.model.transitions import Transition as Transition
     from cxmodel.responses import Responses as Responses
     from cxmodel.responses import read_responses as read_responses
+    from cxmodel.voices import compare_voices as compare_voices
 
 _MODULES: Final = ("by", "datasets", "errors", "metrics")
 _HOMES: Final = {
@@ -65,19 +67,20 @@ _HOMES: Final = {
     "JourneyGraph": "graph", "Journeys": "journeys", "Outlook": "analysis.outlook", "Persona": "model.people",
     "Question": "model.scales", "Responses": "responses", "Rule": "model.rules", "Scale": "model.scales",
     "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
-    "compare": "analysis.comparing", "contributions": "analysis.decomposition",
+    "compare": "analysis.comparing", "compare_voices": "voices", "contributions": "analysis.decomposition",
     "decompose": "analysis.decomposition", "drift": "analysis.drift", "nonresponse_bounds": "analysis.planning",
     "sample_size": "analysis.planning", "export": "exporting",
     "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
-    "open_outlook": "analysis.outlook_documents", "read_events": "journeys", "read_responses": "responses",
+    "like_for_like": "analysis.standardising", "open_outlook": "analysis.outlook_documents",
+    "read_events": "journeys", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
     "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
-    "compare", "contributions", "datasets", "decompose", "drift", "errors", "export", "installed_plugins",
-    "load_result", "metrics", "nonresponse_bounds", "open_journeys", "open_outlook", "read_events",
-    "read_responses", "sample_size",
+    "compare", "compare_voices", "contributions", "datasets", "decompose", "drift", "errors", "export",
+    "installed_plugins", "like_for_like", "load_result", "metrics", "nonresponse_bounds", "open_journeys",
+    "open_outlook", "read_events", "read_responses", "sample_size",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

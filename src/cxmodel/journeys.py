@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, get_args, overload
 from attrs import evolve, field, frozen
 
 from cxmodel import reading
+from cxmodel.analysis.driver_results import DriverTable
+from cxmodel.analysis.drivers import Missing, drivers
 from cxmodel.analysis.funnels import Funnel, FunnelTable
+from cxmodel.analysis.impact import Impact
 from cxmodel.analysis.orders import ChainOrders, OrderTable
 from cxmodel.analysis.outlook import Outlook
 from cxmodel.analysis.outlook_fitting import Outlooks
@@ -19,6 +22,9 @@ from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
 from cxmodel.analysis.positions import Position, PositionTable, latest_history
+from cxmodel.analysis.priorities import Order, Priorities, with_impact
+from cxmodel.analysis.priority_results import PriorityTable
+from cxmodel.analysis.score_tables import By, Per
 from cxmodel.analysis.transitions import KEPT, MOST_EDGES, Transitions, TransitionTable, kept_table, table_kept
 from cxmodel.analysis.what_if import WhatIf
 from cxmodel.analysis.what_if_fitting import WhatIfs
@@ -34,7 +40,7 @@ from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, Rule, Unmatched, VocabularyReport
-from cxmodel.typing import File, Population, Source
+from cxmodel.typing import File, Population, Source, TakesAnswers
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -74,8 +80,7 @@ class Journeys(Measurable):
     @property
     def vocabulary_report(self) -> VocabularyReport | None:
         """What the rules of `read_events` made of the raw names; None without rules."""
-        population = self.population
-        renaming = population.renaming if isinstance(population, MemoryPopulation) else None
+        renaming = self.population.renaming
         return None if renaming is None else renaming.report()
 
     def _asked(self) -> Population:
@@ -149,10 +154,12 @@ class Journeys(Measurable):
             within: Longest time from a touchpoint to an answer about it.
             about: Touchpoint that all answers are about, where no column says so.
         """
-        limit = None if within is None else microseconds(within)
-        population, attached = attach(
-            self._here("with_responses"), responses.rows, within=limit, about=about or responses.about
-        )
+        limit, place = None if within is None else microseconds(within), about or responses.about
+        population: Population
+        if isinstance(self.population, TakesAnswers):
+            population, attached = self.population.attach(responses.rows, within=limit, about=place)
+        else:
+            population, attached = attach(self._here("with_responses"), responses.rows, within=limit, about=place)
         return evolve(self, population=population, attached=attached.plus(self.attached))
 
     def with_inactivity(self, limit: timedelta) -> Journeys:
@@ -294,6 +301,57 @@ class Journeys(Measurable):
     ) -> FunnelTable:
         """Journeys that pass the steps in order, with shares and waits; ``strict`` lets nothing lie between."""
         return self.measure(Funnel(steps, within=within, strict=strict))
+
+    def drivers(
+        self, of: str, *, items: Sequence[str] | None = None, by: By = "touchpoint", per: Per | None = None,
+        missing: Missing = "mean", level: float = 0.95, bootstrap: int = 500, seed: int = 0,
+    ) -> DriverTable:  # fmt: skip
+        """What drives a score about the whole: the scores at touchpoints, or those of other questions.
+
+        Args:
+            of: Question of the outcome.
+            items: Touchpoints (or questions) that may drive it; all with answers if not given.
+            by: What a driver is: the score at a ``"touchpoint"``, or of a ``"question"`` wherever it was asked.
+            per: Answers of one ``"journey"`` belong together, or all of one ``"customer"``.
+            missing: Where a score is not there: ``"mean"`` puts in the column's mean, ``"leave out"`` drops the row.
+            level: Confidence level.
+            bootstrap: Number of replicates of customers; 0 for the jackknife.
+            seed: Seed of buckets, replicates and sampled orders.
+
+        Raises:
+            NotMeasurableError: Too few rows, or drivers that cannot be told apart.
+        """
+        return drivers(
+            self._here("drivers"), of=of, items=items, by=by, per=per, missing=missing, level=level,
+            bootstrap=bootstrap, seed=seed,
+        )  # fmt: skip
+
+    def priorities(
+        self, question: str | None = None, *, rule: Order = "shortfall", outcome: Goal | str | None = None,
+        adjust_for: Sequence[str] = (), min_n: int = 10, level: float = 0.95, bootstrap: int = 500, seed: int = 0,
+    ) -> PriorityTable:  # fmt: skip
+        """What to fix first: reach, score, pain, effort and impact of each touchpoint, in the order of a declared rule.
+
+        Args:
+            question: Question whose scores count; may be left out where there is one.
+            rule: ``"shortfall"``: reach × how far the mean score is from the good end; ``"pain"``: reach × share of bad
+                answers; ``"pareto"``: Pareto fronts of reach, shortfall and effort.
+            outcome: Goal whose impact is to be shown beside; see `cxmodel.metrics.Impact`.
+            adjust_for: Attributes that the impact holds constant.
+            min_n: Answers below which a touchpoint has no score.
+            level: Confidence level.
+            bootstrap: Number of replicates of customers; 0 for the jackknife.
+            seed: Seed of buckets and replicates.
+        """
+        asked = Priorities(question=question, rule=rule, min_n=min_n)
+        table = self.measure(asked, level=level, bootstrap=bootstrap, seed=seed)
+        if outcome is None:
+            return table
+        wanted = Impact(outcome=self._goal(outcome), adjust_for=tuple(adjust_for))
+        try:
+            return with_impact(table, self.measure(wanted, level=level, seed=seed))
+        except NotMeasurableError as error:
+            return with_impact(table, str(error))
 
     # looking ahead
 

@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeVar, overload
 
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, nearest, unknown
 from cxmodel.model.breakdowns import Breakdown
+from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
 from cxmodel.plugins.registry import default_registry
 from cxmodel.tallies.cells import Cells
-from cxmodel.tallies.groupings import By, ByBoth, ByColumn, ByName, ByQuestion, ByTransition
+from cxmodel.tallies.groupings import By, ByColumn, ByCross, ByName, ByQuestion, ByTransition
 from cxmodel.tallies.metrics import Metric, Tally, WholeMetric
 from cxmodel.tallies.runner import Request, check, measure
 from cxmodel.typing import Population
@@ -24,6 +25,7 @@ R4 = TypeVar("R4")
 K = TypeVar("K")
 K1 = TypeVar("K1")
 K2 = TypeVar("K2")
+K3 = TypeVar("K3")
 
 BY_NAMES = (
     "touchpoint",
@@ -46,6 +48,11 @@ class Measurable:
     @abstractmethod
     def _asked(self) -> Population:
         """The population that metrics look at."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What can be asked."""
 
     @overload
     def measure(self, metric: Metric[R], /, *, level: float = ..., bootstrap: int = ..., seed: int = ...) -> R: ...
@@ -79,6 +86,16 @@ class Measurable:
         bootstrap: int = ...,
         seed: int = ...,
     ) -> Breakdown[tuple[K1, K2], R]: ...
+    @overload
+    def measure(
+        self, metric: Metric[R], /, *, by: tuple[By[K1], By[K2], By[K3]], level: float = ..., bootstrap: int = ...,
+        seed: int = ...,
+    ) -> Breakdown[tuple[K1, K2, K3], R]: ...  # fmt: skip
+    @overload
+    def measure(
+        self, metric: Metric[R], /, *, by: tuple[ByName, ByName, ByName], level: float = ..., bootstrap: int = ...,
+        seed: int = ...,
+    ) -> Breakdown[tuple[str, str, str], R]: ...  # fmt: skip
     @overload
     def measure(
         self,
@@ -183,7 +200,7 @@ class Measurable:
 
         Args:
             metrics: Metrics, or the name of one with its options.
-            by: What to group by: a name, a grouping of `cxmodel.by`, or a pair of them for every combination.
+            by: What to group by: a name, a grouping of `cxmodel.by`, or several of them for every combination.
             level: Confidence level of the intervals, 0 to 1.
             bootstrap: Number of replicates of customers; 0 for closed forms and the delta method.
             seed: Seed of the replicates.
@@ -239,7 +256,7 @@ def metric_named(name: str, options: dict[str, object]) -> Metric[Any]:
 
 
 def as_by(by: str | By[Any] | Sequence[str | By[Any]] | None) -> By[Any] | None:
-    """A grouping from a name, a grouping, or a pair of them.
+    """A grouping from a name, a grouping, or several of them.
 
     Raises:
         UnknownNameError: No such grouping; attributes need `cxmodel.by.attribute`.
@@ -260,9 +277,10 @@ def as_by(by: str | By[Any] | Sequence[str | By[Any]] | None) -> By[Any] | None:
     parts = [as_by(part) for part in by]
     if len(parts) == 1:
         return parts[0]
-    if len(parts) != 2 or parts[0] is None or parts[1] is None:
-        raise InvalidValueError(f"by takes one grouping or a pair of them, got {len(parts)}")
-    return ByBoth(parts[0], parts[1])
+    known = [part for part in parts if part is not None]
+    if not parts or len(known) < len(parts):
+        raise InvalidValueError(f"by takes one grouping or several, got {list(by)!r}")
+    return ByCross(known)
 
 
 def _results(population: Population, metrics: Sequence[Metric[Any]], cells: Cells[Any]) -> list[Any]:

@@ -7,7 +7,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    from cxmodel.data.answers import AnswerRows
+    from cxmodel.data.attaching import Attached
     from cxmodel.data.blocks import Block, Vocabulary
+    from cxmodel.data.renaming import Renaming
     from cxmodel.model.estimates import Origin
     from cxmodel.model.readings import Facts, Reading
 
@@ -64,6 +67,11 @@ class Population(Protocol):
         ...
 
     @property
+    def renaming(self) -> Renaming | None:
+        """What became of the raw names, where rules were given."""
+        ...
+
+    @property
     def parts(self) -> Sequence[Block]:
         """The blocks, where they are in this process.
 
@@ -98,4 +106,21 @@ class Population(Protocol):
 
     def noting(self, *notes: str) -> Population:
         """The population with further notes in its reading."""
+        ...
+
+
+@runtime_checkable
+class TakesAnswers(Protocol):
+    """A population on another engine that attaches answers where its events are."""
+
+    def attach(
+        self, rows: AnswerRows, *, within: int | None, about: str | None
+    ) -> tuple[Population, Attached]:  # fmt: skip
+        """The population with these answers, and what became of them: as `Journeys.with_responses` has it in memory.
+
+        Args:
+            rows: The answers.
+            within: Longest time from the event to the answer, µs; None for any.
+            about: Touchpoint that all answers are about, where no column says so.
+        """
         ...

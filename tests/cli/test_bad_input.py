@@ -47,7 +47,10 @@ BAD = {
     ),
     "grouping by nothing there": (("measure", "length", "events.csv", "--by", "attribute:town"), ["no column 'town'"]),
     "grouping that makes no sense": (("measure", "length", "events.csv", "--by", "transition"), ["length"]),
-    "three groupings": (("measure", "length", "events.csv", *["--by", "channel"] * 3), ["once or twice"]),
+    "one grouping twice": (
+        ("measure", "length", "events.csv", *["--by", "channel"] * 2),
+        ["'channel' is grouped by twice"],
+    ),
     "edges of bins": (("measure", "length", "events.csv", "--by", "bins:size:a,b"), ["not all numbers", "bins:age"]),
     "level": (("measure", "length", "events.csv", "--level", "95"), ["95"]),
     "unknown step": (("funnel", "events.csv", "--step", "ad", "--step", "payy"), ["no touchpoint 'payy'", "'pay'"]),

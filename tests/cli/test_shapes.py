@@ -338,3 +338,33 @@ def test_what_if_without_enough_customers_is_refused_with_exit_code_one(run: Run
 def test_orders(run: Run) -> None:
     found = answer(run, "orders", "events.csv", "--goal", "pay", "--most", 2)
     assert [row["order"] for row in found["results"][0]["result"]["orders"]] == [0, 1, 2]
+
+
+def test_loyalty_and_context_are_asked_with_words(run: Run, home: Path) -> None:
+    rows = ["who,visit,what,at"]
+    rows += [f"c{i},{k},look,2026-01-{1 + 5 * k:02d} {7 * k:02d}:30" for i in range(12) for k in range(1 + i % 3)]
+    (home / "log.csv").write_text("\n".join(rows), encoding="utf-8")
+    roles = ("--customer", "who", "--touchpoint", "what", "--time", "at", "--journey", "visit")
+
+    def asked(*more: str) -> dict[str, Any]:
+        done = run("measure", more[0], home / "log.csv", *roles, *more[1:], "--format", "json")
+        assert done.exit_code in (0, 1), done.stderr  # 1: there is no value, because it is too early
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    rate = asked("retention_rate", "--within", "6d", "--option", "end=2026-01-10")["results"][0]
+    assert (rate["n"], rate["value"]) == (12, pytest.approx(8 / 12))
+    late = asked("repeat_rate", "--within", "10d", "--option", "end=2026-01-10")["results"][0]
+    assert (late["n"], late["censored"]) == (0, 12)
+    table = asked("retention", "--option", "every=5d", "--option", "windows=1")["results"][0]["result"]
+    assert table["every_s"] == 5 * 86_400
+    groups = asked("length", "--by", "daypart", "--by", "season:northern", "--by", "weekday")["results"]
+    assert {(row["group"]["daypart"], row["group"]["season"]) for row in groups} == {
+        ("night", "winter"), ("morning", "winter"), ("afternoon", "winter")
+    }  # fmt: skip
+    told = run("measure", "retention_rate", home / "log.csv", *roles, "--within", "6d")
+    assert "12" in told.stdout
+    for wrong, words in (("every=soon", "every is a duration, got 'soon'"), ("end=soon", "end is a time, got 'soon'")):
+        done = run("measure", "retention", home / "log.csv", *roles, "--option", "every=5d", "--option", wrong)
+        assert done.exit_code == 2
+        assert words in done.stderr

@@ -12,6 +12,7 @@ from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Interval, Origin
+from cxmodel.model.rankings import RankStability
 from cxmodel.model.transitions import Transition
 
 HOSTILE = (
@@ -98,8 +99,21 @@ def breakdowns(draw: st.DrawFn) -> Breakdown[object, Estimate]:
     )
 
 
+@st.composite
+def stabilities(draw: st.DrawFn) -> RankStability:
+    first = tuple(draw(st.lists(names, unique=True, max_size=3)))
+    row = st.lists(st.floats(0, 1), min_size=len(first), max_size=len(first)).map(tuple)
+    table = st.lists(row, min_size=len(first), max_size=len(first)).map(tuple)
+    return RankStability(
+        names=first, replicates=draw(counts), others=draw(counts), ranks=draw(table), beats=draw(table)
+    )
+
+
 credit_tables = st.builds(
     CreditTable,
+    value=st.none() | names,
+    unvalued=counts,
+    stability=st.none() | stabilities(),
     by=st.just(("touchpoint",)),
     metric=names,
     goal=names,

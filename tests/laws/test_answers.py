@@ -10,11 +10,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import in_blocks, read
 
 import cxmodel as cx
-from cxmodel.testing import Row, journeys_of, logs, surveys
+from cxmodel.testing import Row, journeys_of, logs, reference, surveys
 
 MINUTE = 60_000_000
 UNKNOWN = -(2**63)

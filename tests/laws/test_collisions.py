@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.laws import reference
 from tests.laws.reading import paths_of, read, whole
 
 from cxmodel.analysis import paths
 from cxmodel.data import fields, grouping, rows
 from cxmodel.data.rows import KeyTable
 from cxmodel.stats.arrays import dense_codes, mix
-from cxmodel.testing import HOSTILE, Row
+from cxmodel.testing import HOSTILE, Row, reference
 
 Keys = NDArray[np.uint64]
 MASK = 2**64 - 1

@@ -62,12 +62,12 @@ def test_groups_of_journeys_and_the_rest_are_the_whole(rows: list[Row]) -> None:
 
 
 def test_groups_times_contexts_do_not_overflow() -> None:
-    """Days × days × contexts of three touchpoints are more cells than 64 bits can number."""
+    """Days × months × contexts of three touchpoints are more cells than 64 bits can number."""
     wide = ", ".join(f"p{i:03} {i}" for i in range(120))
     journeys = journeys_of(f"all: {wide}; anna: p001 1, p002 2, goal 3; bert: p002 0, goal 9; carl: p001 5")
     metric = cx.metrics.MarkovCredit(goal=cx.Goal("goal", touchpoints=["goal"]), order=3)
     plain = journeys.measure(metric)
-    grouped: Any = journeys.measure(metric, by=(cx.by.day(), cx.by.day()))
+    grouped: Any = journeys.measure(metric, by=(cx.by.day(), cx.by.month()))
     day = datetime(2026, 1, 1, tzinfo=UTC).date()
     assert list(grouped) == [(day, day)]
     assert {k: e.value for k, e in grouped[day, day].items()} == pytest.approx({k: e.value for k, e in plain.items()})

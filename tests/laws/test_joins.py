@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import in_blocks, read
 
 import cxmodel as cx
-from cxmodel.testing import Row, logs
+from cxmodel.testing import Row, logs, reference
 
 few = settings(max_examples=25)
 tables = st.lists(

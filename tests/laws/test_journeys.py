@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import counts_of, edges_of, in_blocks, paths_of, read, whole
 
 import cxmodel as cx
-from cxmodel.testing import HOSTILE, Row, logs
+from cxmodel.testing import HOSTILE, Row, logs, reference
 
 MINUTE = 60_000_000
 START = reference.micros("2026-01-01T00:00:00+00:00")

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import credit_of, in_blocks, read
 
 import cxmodel as cx
 from cxmodel import metrics
-from cxmodel.testing import START, Row, logs
+from cxmodel.testing import START, Row, logs, reference
 
 few = settings(max_examples=12)
 ways: st.SearchStrategy[tuple[str, Callable[[cx.Journeys], cx.Journeys]]] = st.sampled_from([

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import counts_of, credit_of, edges_of, in_blocks, paths_of, read
 
 import cxmodel as cx
-from cxmodel.testing import Row, journeys_of, logs
+from cxmodel.testing import Row, journeys_of, logs, reference
 
 MINUTE = 60_000_000
 MODELS = ("first_credit", "last_credit", "linear_credit", "shapley_credit", "markov_credit")

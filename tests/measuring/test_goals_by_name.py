@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ ASKED: list[Callable[[Any], Any]] = [
     cx.metrics.GoalPaths,
     lambda goal: cx.metrics.TimeTo(goal=goal, competing=["help"]),
     lambda goal: cx.metrics.Funnel(steps=["ad", goal]),
+    lambda goal: cx.metrics.RepeatRate(goal=goal, within=timedelta(days=1)),
 ]
 
 

@@ -29,6 +29,8 @@ GOAL = cx.Goal("there", touchpoints=["p002"])
 OPTIONS: Mapping[str, Any] = {
     "goal": GOAL, "outcome": GOAL, "first": "answer", "second": "again",
     "steps": ["p000", GOAL], "pattern": as_pattern("p000 => p001"),
+    "within": timedelta(days=2), "every": timedelta(days=1),
+    "ignored": ("p000",),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["p000"], resolved=["p001"]),
 }  # fmt: skip
 

@@ -12,11 +12,34 @@ from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.plugins import By, Metric
 
 ROWS = [
-    {"who": "ann", "what": "question", "at": "2026-01-01 10:00", "via": "chat", "team": "north", "nr": 1},
-    {"who": "ann", "what": "agent reply", "at": "2026-01-01 10:12", "via": "chat", "team": "north", "nr": 2},
+    {
+        "who": "ann",
+        "what": "question",
+        "at": "2026-01-01 10:00",
+        "via": "chat",
+        "team": "north",
+        "nr": 1,
+        "dep": "sales",
+    },
+    {
+        "who": "ann",
+        "what": "agent reply",
+        "at": "2026-01-01 10:12",
+        "via": "chat",
+        "team": "north",
+        "nr": 2,
+        "dep": "help",
+    },
 ]
 journeys = cx.read_events(
-    ROWS, customer="who", touchpoint="what", time="at", channel="via", attributes=["team", "nr"], order=["nr"]
+    ROWS,
+    customer="who",
+    touchpoint="what",
+    time="at",
+    channel="via",
+    department="dep",
+    attributes=["team", "nr"],
+    order=["nr"],
 )
 goal = cx.Goal("answered", touchpoints=["agent reply"])
 assert_type(journeys, cx.Journeys)
@@ -36,6 +59,13 @@ assert_type(cx.by.transition, By[cx.Transition])
 # by a grouping: the label's type is the grouping's
 assert_type(journeys.measure(rate, by=cx.by.month(tz="Europe/Berlin")), cx.Breakdown[date, cx.Estimate])
 assert_type(journeys.measure(rate, by=cx.by.attribute("team")), cx.Breakdown[str, cx.Estimate])
+assert_type(
+    journeys.measure(rate, by=(cx.by.channel, cx.by.daypart(), cx.by.month())),
+    cx.Breakdown[tuple[str, str, date], cx.Estimate],
+)
+assert_type(
+    journeys.measure(rate, by=("channel", "department", "touchpoint")), cx.Breakdown[tuple[str, str, str], cx.Estimate]
+)
 assert_type(journeys.measure(rate, by=cx.by.bins("nr", [0, 5])), cx.Breakdown[str, cx.Estimate])
 
 # pairs: labels are pairs

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from attrs import NOTHING, fields, has
+from attrs import NOTHING, evolve, fields, has
 from cxmodel_example import AnswerWait
 from cxmodel_spark import SparkPopulation
 from cxmodel_spark.partitions import bits_for, parts_of
@@ -21,7 +22,7 @@ from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.pattern_language import as_pattern
 from cxmodel.analysis.transitions import Transitions
 from cxmodel.metrics.builtin import cxmodel_metrics
-from cxmodel.tallies.metrics import Tally
+from cxmodel.model.rules import Unmatched
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ROLES: Mapping[str, Any] = {
     "customer": "who", "journey": "visit", "touchpoint": "what", "time": "at", "channel": "channel",
-    "stage": "stage", "value": "value", "attributes": ["persona", "age"], "currency": "EUR",
+    "stage": "stage", "contact": "agent", "department": "team", "value": "value",
+    "attributes": ["persona", "age"], "currency": "EUR",
 }  # fmt: skip
 BUY = cx.Goal("buy", touchpoints=["pay"])
 OPTIONS: Mapping[str, Any] = {
     "goal": BUY, "outcome": BUY, "first": "before", "second": "after",
     "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
+    "within": timedelta(days=2), "every": timedelta(days=1),
+    "ignored": ("ad",),
     "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
 }  # fmt: skip
 
@@ -46,24 +50,69 @@ def built_in() -> list[Any]:
     return [class_(**{name: OPTIONS[name] for name in names}) for class_, names in zip(classes, needed, strict=True)]
 
 
+def about_one_question(metric: Any, facts: cx.Facts) -> Any:
+    """The metric, told about which question where several fit."""
+    if "question" not in {each.name for each in fields(type(metric))}:
+        return metric
+    fitting = (evolve(metric, question=name) for name in (metric.question, *QUESTIONS))
+    return next(each for each in fitting if each.missing(facts) is None)
+
+
 def rows() -> pd.DataFrame:
     """4,000 events of 300 customers, one of whom has a quarter of them, with two faults and in no order."""
     draw = np.random.default_rng(7)
-    count = 4_000
-    who = np.where(draw.random(count) < 0.25, 0, draw.integers(0, 300, count))
-    what = np.array(["ad", "cart", "help", "pay", "question", "agent reply"])[draw.integers(0, 6, count)]
-    at = START + pd.to_timedelta(draw.permutation(count * 97)[:count] * 1_000_003, unit="us")
+    size = 4_000
+    who = np.where(draw.random(size) < 0.25, 0, draw.integers(0, 300, size))
+    what = np.array(["ad", "cart", "help", "pay", "question", "agent reply"])[draw.integers(0, 6, size)]
+    at = START + pd.to_timedelta(draw.permutation(size * 97)[:size] * 1_000_003, unit="us")
+    name, visit = np.array([f"customer-{i}" for i in range(300)])[who], draw.integers(0, 3, size).astype(str)
     frame = pd.DataFrame({
-        "who": np.array([f"customer-{i}" for i in range(300)])[who],
-        "visit": draw.integers(0, 3, count).astype(str),
-        "what": what, "at": at, "channel": np.array(["web", "shop", None])[draw.integers(0, 3, count)],
+        "who": name, "visit": visit,
+        "trip": np.select([visit == "0", visit == "1"], [visit, "1 " + name.astype(object)], "2" + who.astype(str)),
+        "what": what, "at": at, "channel": np.array(["web", "shop", None])[draw.integers(0, 3, size)],
         "stage": np.where(np.isin(what, ["ad", "question"]), "before", "during"),
-        "value": np.where(what == "pay", draw.integers(1, 100, count) / 7, np.nan),
+        "agent": draw.choice(["ann", "bob", "", "cleo"], size), "team": draw.choice(["desk", "shop"], size),
+        "value": np.where(what == "pay", draw.integers(1, 100, size) / 7, np.nan),
         "persona": np.array(["new", "loyal", "lost"])[who % 3], "age": 20.0 + who % 50,
     })  # fmt: skip
     frame.loc[5, "who"] = None
     frame.loc[6, "what"] = "  "
     return frame
+
+
+def answers() -> pd.DataFrame:
+    """900 answers of customers and strangers: about an event, a journey or nothing, some before all events."""
+    draw = np.random.default_rng(11)
+    size = 900
+    at = START + pd.to_timedelta(draw.integers(-3_600, 5 * 86_400, size) * 1_000_003, unit="us")
+    return pd.DataFrame({
+        "who": [None if i % 41 == 0 else f"customer-{n}" for i, n in enumerate(draw.integers(0, 320, size))],
+        "visit": [[None, None, "0", "1", "9"][n] for n in draw.integers(0, 5, size)],
+        "where": [[None, "cart", "help", "nowhere"][n] for n in draw.integers(0, 4, size)],
+        "at": pd.Series(at).where(draw.random(size) >= 0.1), "before": draw.integers(0, 11, size),
+        "after": draw.integers(0, 11, size), "feeling": draw.integers(1, 6, size),
+        "ease": draw.integers(1, 8, size), "effort": draw.integers(1, 6, size),
+        "mood": draw.integers(-2, 3, size), "stars": draw.integers(1, 6, size),
+        "weight": draw.choice([0.5, 1.0, 2.0], size),
+    })  # fmt: skip
+
+
+QUESTIONS: Mapping[str, cx.Question] = {
+    "before": cx.Question(cx.Scale.nps()), "after": cx.Question(cx.Scale.nps()),
+    "feeling": cx.Question(cx.Scale.csat()),
+    "ease": cx.Question(cx.Scale.ces2()), "effort": cx.Question(cx.Scale.ces1()),
+    "mood": cx.Question(cx.Scale.emotion()), "stars": cx.Question(cx.Scale.own(1, 5, satisfied=4)),
+}  # fmt: skip
+CATALOGUE: Mapping[str, Mapping[str, str]] = {
+    "ad": {"kind": "communication", "initiator": "organisation"}, "cart": {"kind": "action", "initiator": "customer"},
+    "question": {"kind": "communication", "initiator": "customer"}, "help": {"kind": "survey"},
+    "agent reply": {"kind": "communication", "initiator": "organisation"},
+}  # fmt: skip
+
+
+def survey(source: Any, **more: Any) -> cx.Responses:
+    roles = {"customer": "who", "journey": "visit", "time": "at", "touchpoint": "where", "weight": "weight", **more}
+    return cx.read_responses(source, questions=QUESTIONS, **roles)
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +186,22 @@ def test_the_readings_agree(far: cx.Journeys, near: cx.Journeys) -> None:
 
 
 def test_every_metric_agrees(far: cx.Journeys, near: cx.Journeys) -> None:
-    asked = [metric for metric in built_in() if isinstance(metric, Tally) and metric.missing(near.facts) is None]
+    """Those of journeys and those of surveys, after two surveys and a cut between them."""
+    surveys = survey(answers(), weight=None), survey(answers().sample(200, random_state=1), weight=None)
+    day = timedelta(days=1)
+    there, here = (
+        each.with_touchpoints(CATALOGUE)
+        .with_inactivity(day)
+        .with_responses(surveys[0], within=day)
+        .split(gap=day)
+        .with_responses(surveys[1])
+        for each in (far, near)
+    )
+    assert there.attached == here.attached
+    asked = [about_one_question(metric, here.facts) for metric in built_in()]
     metrics = (*asked, AnswerWait(asks=["question"], replies=["agent reply"]))
-    assert len(metrics) > 24
-    for metric, there, here in zip(metrics, far.measure(*metrics), near.measure(*metrics), strict=True):
-        same(comparable(there), comparable(here), metric.name)
+    for metric, a, b in zip(metrics, there.measure(*metrics), here.measure(*metrics), strict=True):
+        same(comparable(a), comparable(b), metric.name)
 
 
 STEPS: Mapping[str, Callable[[cx.Journeys], cx.Journeys]] = {
@@ -200,8 +260,31 @@ def test_only_states_reach_the_driver(frame: DataFrame, monkeypatch: pytest.Monk
     far = cx.read_events(frame, **ROLES).split(gap=timedelta(hours=8))
     far.graph()
     far.measure(cx.metrics.Length(), by="channel")
-    assert len(collected) >= 4
+    asked = cx.read_events(frame, **ROLES, rules=RULES).with_responses(survey(answers()))
+    asked.measure(cx.metrics.Nps(question="before"), by="touchpoint")
+    assert len(collected) >= 8
     assert all(each == [("part", "int"), ("state", "binary")] for each in collected)
+
+
+def test_questions_asked_at_once_are_one_job(spark: SparkSession, frame: DataFrame, far: cx.Journeys) -> None:
+    numbers = count()
+
+    def jobs(ask: Callable[[], object]) -> int:
+        name = str(next(numbers))
+        spark.sparkContext.setJobGroup(name, name)
+        ask()
+        return len(spark.sparkContext.statusTracker().getJobIdsForGroup(name))
+
+    metrics = (cx.metrics.Length(), cx.metrics.Duration(), cx.metrics.ConversionRate(goal=BUY), Transitions(), Paths())
+    split = far.split(gap=timedelta(hours=8))
+    assert jobs(lambda: split.facts) == 1
+    assert jobs(lambda: split.measure(*metrics)) == 1
+    assert jobs(lambda: split.measure(*metrics, by="channel", bootstrap=20)) == 1
+    asked: list[cx.Journeys] = []
+    assert jobs(lambda: asked.append(far.with_responses(survey(answers())))) == 1
+    # attaching has told the facts
+    assert jobs(lambda: asked[0].measure(*metrics, cx.metrics.Csat(question="feeling"))) == 1
+    assert jobs(lambda: cx.read_events(frame, **ROLES)) == 3
 
 
 def test_partitions_hold_whole_customers_and_one_is_skewed(told: pd.DataFrame) -> None:
@@ -235,7 +318,7 @@ def test_wall_clocks_take_the_zone(spark: SparkSession) -> None:
     assert far.reading.notes == near.reading.notes
 
 
-def test_what_cannot_be_is_said_in_words(spark: SparkSession, far: cx.Journeys, near: cx.Journeys) -> None:
+def test_what_cannot_be_is_said_in_words(spark: SparkSession, frame: DataFrame, far: cx.Journeys) -> None:
     texts = spark.createDataFrame([("a", "b", "2026-01-01")], "who string, what string, at string")
     with pytest.raises(errors.InvalidValueError, match="'at' is a string; a Spark frame says its times as timestamps"):
         cx.read_events(texts, customer="who", touchpoint="what", time="at")
@@ -244,7 +327,93 @@ def test_what_cannot_be_is_said_in_words(spark: SparkSession, far: cx.Journeys, 
     empty = spark.createDataFrame([(None, "b", START)], "who string, what string, at timestamp")
     with pytest.raises(errors.NoRowsError, match="no event could be kept"):
         cx.read_events(empty, customer="who", touchpoint="what", time="at")
+    with pytest.raises(errors.NoRowsError, match="no event could be kept"):
+        cx.read_events(frame, **ROLES, rules=[cx.Rule.drop("*")])
+    with pytest.raises(errors.InvalidValueError, match="neither a customer nor a journey id"):
+        far.with_responses(survey(answers(), customer=None, journey=None))
     with pytest.raises(errors.NotMeasurableError, match="save needs the journeys in memory"):
         far.save("nowhere")
     with pytest.raises(errors.NotMeasurableError, match="these stay on Spark"):
         len(far.population.parts)
+
+
+RULES = (
+    cx.Rule.exact("help", to="support"), cx.Rule.regex(r"^agent (?P<what>\w+)$", to="{what}"),
+    cx.Rule.glob("c*", to="support"), cx.Rule.drop("ad"), cx.Rule.exact("nothing", to="never"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unmatched", ["keep", "other"])
+def test_rules_name_the_same_touchpoints(frame: DataFrame, told: pd.DataFrame, unmatched: Unmatched) -> None:
+    there, here = (cx.read_events(log, **ROLES, rules=RULES, unmatched=unmatched) for log in (frame, told))
+    assert here.vocabulary_report is not None
+    assert here.vocabulary_report.dropped
+    assert there.vocabulary_report == here.vocabulary_report
+    assert there.reading.notes == here.reading.notes
+    assert there.reading.kept == here.reading.kept
+    assert {why: each.count for why, each in there.reading.rejected.items()} == {
+        why: each.count for why, each in here.reading.rejected.items()
+    }
+    assert there.facts == here.facts
+    assert there.population.origin == here.population.origin
+    same(comparable(there.graph()), comparable(here.graph()))
+
+
+WAYS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "customer": ({"journey": None}, {}),
+    "window": ({"journey": None, "touchpoint": None}, {"within": timedelta(hours=6)}),
+    "about": ({"touchpoint": None}, {"about": "cart", "within": timedelta(hours=30)}),
+    "both": ({}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_answers_find_the_same_events(far: cx.Journeys, near: cx.Journeys, way: str) -> None:
+    roles, options = WAYS[way]
+    asked = survey(answers(), **roles)
+    there, here = far.with_responses(asked, **options), near.with_responses(asked, **options)
+    assert here.attached is not None
+    assert there.attached == here.attached
+    assert here.attached.at_event
+    assert here.attached.unmatched
+    assert there.facts == here.facts
+    metrics = (cx.metrics.Nps(question="before"), cx.metrics.Csat(question="feeling"))
+    same(there.measure(*metrics, by="touchpoint"), here.measure(*metrics, by="touchpoint"))
+
+
+def test_journeys_of_several_customers_are_refused_across_partitions(
+    frame: DataFrame, told: pd.DataFrame
+) -> None:  # fmt: skip
+    """Answers that carry a journey's id alone: some ids belong to one customer, some to several, some to none."""
+    trips = ["0", "1 customer-17", "2242", "1 customer-8", "2x", None] * 150
+    asked = survey(answers().assign(trip=trips), customer=None, journey="trip")
+    roles = {**ROLES, "journey": "trip"}
+    there, here = (cx.read_events(log, **roles).with_responses(asked) for log in (frame, told))
+    assert here.attached is not None
+    assert here.attached.at_event
+    assert list(here.attached.unmatched) == [
+        "no id",
+        "no journey with this id",
+        "several customers share this journey id",
+    ]
+    assert there.attached == here.attached
+    same(there.measure(cx.metrics.Nps(question="before")), here.measure(cx.metrics.Nps(question="before")))
+
+
+def test_a_survey_may_come_from_spark(spark: SparkSession, far: cx.Journeys) -> None:
+    table = answers()
+    there, here = (survey(source) for source in (spark.createDataFrame(table).toArrow(), table))
+    assert there.reading.kept == here.reading.kept
+    assert far.with_responses(there).attached == far.with_responses(here).attached
+
+
+@pytest.mark.parametrize("kind", ["double", "decimal(12,2)", "date", "boolean"])
+def test_ids_of_every_type_meet_their_answers(spark: SparkSession, kind: str) -> None:
+    """An id is a text, however Spark keeps it: the partition follows from that text."""
+    own = {"date": [f"2026-01-{i:02}" for i in range(1, 13)], "boolean": ["false", "true"]}
+    names = own.get(kind, [str(i) for i in range(12)])
+    rows = (f"select cast('{name}' as {kind}) as who, 'a' as what, timestamp'2026-01-01' as at" for name in names)
+    far = cx.read_events(spark.sql(" union all ".join(rows)), customer="who", touchpoint="what", time="at")
+    given = [{"who": name, "score": 9} for name in names]
+    asked = far.with_responses(cx.read_responses(given, customer="who", score="score", scale=cx.Scale.nps()))
+    assert str(asked.attached) == f"{len(names)} answers: 0 about a touchpoint, {len(names)} about a journey"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Generic, Literal, TypeVar
 
@@ -150,20 +150,29 @@ def compare(
         >>> print(f"{table['web'].difference:.2f}", table["web"].verdict)
         0.20 [0.11, 0.29] (n=400) better
     """
-    if correction not in ("holm", "bh", None):
-        raise InvalidValueError(unknown("correction", str(correction), ["holm", "bh", "None"]))
     check_one_scale(results)
     pairs = _pairs(results, to)
-    rows = [_compared(group, reference, results[group], against, across) for group, reference, against in pairs]
-    p = np.array([math.nan if row.p is None else row.p for row in rows], np.float64)
-    adjusted = p if correction is None or not rows else (holm if correction == "holm" else benjamini_hochberg)(p)
+    rows = [compared(group, reference, results[group], against, across) for group, reference, against in pairs]
+    adjusted = corrected(rows, correction)
     level = next((each.interval.level for each in results.values() if each.interval), 0.95)
     name = results.metric if isinstance(results, Breakdown) else "value"
     return Comparison(
         metric=name, by=results.by if isinstance(results, Breakdown) else ("group",), correction=correction,
-        level=level, tests=int(np.isfinite(p).sum()),
-        rows=tuple(_judged(row, float(each), level) for row, each in zip(rows, adjusted, strict=True)),
+        level=level, tests=int(np.isfinite(adjusted).sum()),
+        rows=tuple(judged(row, float(each), level) for row, each in zip(rows, adjusted, strict=True)),
     )  # fmt: skip
+
+
+def corrected(rows: Sequence[Compared[K]], correction: Correction | None) -> Floats:
+    """(rows,) p values corrected for the number of tests; NaN where nothing was tested.
+
+    Raises:
+        InvalidValueError: No such correction.
+    """
+    if correction not in ("holm", "bh", None):
+        raise InvalidValueError(unknown("correction", str(correction), ["holm", "bh", "None"]))
+    p = np.array([math.nan if row.p is None else row.p for row in rows], np.float64)
+    return p if correction is None or not rows else (holm if correction == "holm" else benjamini_hochberg)(p)
 
 
 def _pairs(results: Mapping[K, Estimate], to: object) -> Pairs[K]:
@@ -217,7 +226,19 @@ def _rest(seen: Evidence, totals: Floats, own: Estimate, known: Mapping[K, Estim
     )  # fmt: skip
 
 
-def _compared(group: K, reference: object, value: Estimate, against: Estimate, across: bool) -> Compared[K]:
+def compared(
+    group: K, reference: object, value: Estimate, against: Estimate, across: bool, *, apart: bool = False
+) -> Compared[K]:  # fmt: skip
+    """One group against its reference, not yet corrected for the number of tests.
+
+    Args:
+        group: The group.
+        reference: What it is held against.
+        value: Its result.
+        against: The reference's result.
+        across: Whether the two may describe different populations.
+        apart: Whether it is known that they share nobody.
+    """
     if value.value is None or against.value is None:
         reason = value.reason if value.value is None else against.reason
         difference = no_value(reason or "", n=value.n + against.n, unit=value.unit, direction=value.direction)
@@ -225,33 +246,35 @@ def _compared(group: K, reference: object, value: Estimate, against: Estimate, a
             group=group, reference=reference, value=value, against=against, difference=difference, p=None,
             adjusted=None, test="none", verdict="no value",
         )  # fmt: skip
-    difference = _difference(value, against, across)
-    p, test = _test(value, against, difference)
+    difference = _difference(value, against, across, apart)
+    p, test = _test(value, against, difference, apart)
     return Compared(
         group=group, reference=reference, value=value, against=against, difference=difference, p=p, adjusted=None,
         test=test, verdict="not told apart",
     )  # fmt: skip
 
 
-def _difference(value: Estimate, against: Estimate, across: bool) -> Estimate:
+def _difference(value: Estimate, against: Estimate, across: bool, apart: bool) -> Estimate:
     """Value minus reference: by shared customers, or by MOVER where nobody is shared or nothing varies."""
     one, other = value, against
     if isinstance(against.dependence, BucketSums) and isinstance(value.dependence, Remembered):
         one = evolve(value, dependence=value.dependence.sums())
     difference = one.minus(other, across=across)
     interval = difference.interval
-    alone = answered_once(value) and value.origin == against.origin
+    alone = apart or (answered_once(value) and value.origin == against.origin)
     flat = interval is not None and interval.low == interval.high and difference.value != 0
     if not (alone or flat):
         return difference
-    apart = evolve(value, dependence=None).minus(evolve(against, dependence=None), across=across)
-    return evolve(apart, flags=tuple(flag for flag in apart.flags if flag != "dependence_unknown" or flat))
+    singly = evolve(value, dependence=None).minus(evolve(against, dependence=None), across=across)
+    known = alone or not flat
+    return evolve(singly, flags=tuple(flag for flag in singly.flags if flag != "dependence_unknown" or not known))
 
 
-def _test(value: Estimate, against: Estimate, difference: Estimate) -> tuple[float | None, str]:
+def _test(value: Estimate, against: Estimate, difference: Estimate, apart: bool) -> tuple[float | None, str]:
     counts = [_opinions(each) for each in (value, against)]
     a, b = counts
-    if a is not None and b is not None and answered_once(value) and value.origin == against.origin:
+    once = answered_once(value) and (value.origin == against.origin or (apart and answered_once(against)))
+    if a is not None and b is not None and once:
         small, large = sorted((a, b), key=lambda each: float(each.sum()))
         if small.sum() < SMALL and _whole(a) and _whole(b):
             return trinomial.permutation_p_value(small, large), "permutation, exact"
@@ -295,7 +318,8 @@ def _whole(counts: Floats) -> bool:
     return bool(np.all(counts == np.round(counts)))
 
 
-def _judged(row: Compared[K], adjusted: float, level: float) -> Compared[K]:
+def judged(row: Compared[K], adjusted: float, level: float) -> Compared[K]:
+    """The row with its adjusted p value and what may be said by it."""
     if row.p is None:
         return row
     return evolve(row, adjusted=adjusted, verdict=_verdict(row.difference, adjusted, level))

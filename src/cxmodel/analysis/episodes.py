@@ -13,7 +13,7 @@ from cxmodel.data.columns import event_codes
 from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Bools, Ints
+from cxmodel.stats.arrays import Bools, Ints, rows_until
 
 
 @frozen(eq=False)
@@ -136,3 +136,15 @@ def episodes(block: Block, recovery: Recovery) -> Episodes:
     if recovery.within is not None:
         same &= block.time[np.maximum(resolution, 0)] - block.time[start] <= microseconds(recovery.within)
     return Episodes(start, np.where(same, resolution, -1))
+
+
+def latest_episode(found: Episodes, block: Block, rows: Ints) -> Ints:
+    """(rows,) the episode of the same journey that began last before each of these answers; −1 without one."""
+    assert block.answers is not None
+    journey, time = block.answers.journey[rows], block.answers.time[rows]
+    begun = block.journey[found.start]
+    # episodes stand in the order of (journey, time), as events do
+    mine = rows_until(begun, block.time[found.start], journey, time) - 1
+    here = mine >= 0
+    here[here] = begun[mine[here]] == journey[here]
+    return np.where(here, mine, -1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import NOTHING, frozen
 
-from cxmodel.cli.options import AnswerOptions, EventOptions
+from cxmodel.cli.options import AnswerOptions, EventOptions, duration
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import document_of, say
@@ -26,7 +26,6 @@ _SCALES: Final = {
     "nps": Scale.nps(), "csat": Scale.csat(), "ces1": Scale.ces1(), "ces2": Scale.ces2(), "ces2_top": Scale.ces2(),
 }  # fmt: skip
 _CLOCK: Final = ("year", "month", "week", "day", "weekday", "hour")
-_MOST_GROUPINGS: Final = 2
 _WHERE_ANSWERS: Final = "Add --responses FILE; or, where FILE itself is a survey, --score COL"
 
 
@@ -73,8 +72,6 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         asked: Everything else.
     """
     known = _options_of(metric)
-    if len(asked.by) > _MOST_GROUPINGS:
-        raise InvalidValueError(f"--by can be given once or twice, not {len(asked.by)} times")
     by = [grouping(text, asked.events.tz) for text in asked.by]
     _check_sense(metric, known, files, asked)
     measurable = _measurable(metric, files, asked)
@@ -90,7 +87,10 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
     document = document_of(result, metric)
     rows = document.get("results")
     tabular = rows is not None and all("value" in row for row in rows)
-    text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
+    if document.get("kind") == "credits":
+        text = str(result)  # models side by side
+    else:
+        text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
     has_value = rows is None or not tabular or _has_value(rows)
     return Found(result=result, text=text, document=document, has_value=has_value)
 
@@ -155,19 +155,44 @@ def _options(metric: str, known: Sequence[str], asked: Asked, facts: Facts) -> d
         if name not in known:
             flag = {"steps": "step", aim: "goal"}.get(name, name.replace("_", "-"))
             raise UnknownNameError(f"{metric} takes no --{flag}; it takes {', '.join(sorted(known)) or 'no options'}")
-    if aim in known and goal is None:
+    if goal is None and _needs(metric, aim):
         raise InvalidValueError(
             f"{metric} needs a goal: what counts as a conversion?",
             hint="Name a touchpoint, --goal payment_done; or several, --goal purchase=payment_done,invoice_paid",
         )
-    return options | {name: _literal(text) for name, text in asked.settings}
+    return options | {name: _setting(metric, name, text) for name, text in asked.settings}
+
+
+def _needs(metric: str, option: str) -> bool:
+    """Whether the metric has this option and cannot do without."""
+    known = getattr(default_registry().metric(metric), "__attrs_attrs__", ())
+    return any(each.name == option and each.default is NOTHING for each in known)
+
+
+def _setting(metric: str, name: str, text: str) -> object:
+    """The value of an option: a duration or a time where the metric wants one, else what the text says."""
+    known = getattr(default_registry().metric(metric), "__attrs_attrs__", ())
+    kind = next((str(each.type) for each in known if each.name == name), "")
+    if kind.startswith("timedelta"):
+        found = duration(text)
+        if found is None:
+            raise InvalidValueError(f"{name} is a duration, got {text!r}", hint=f"Write {name}=30d, or 12h, 30min")
+        return found
+    if kind.startswith("datetime"):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            hint = f"Write {name}=2026-01-31, or 2026-01-31T18:00Z"
+            raise InvalidValueError(f"{name} is a time, got {text!r}", hint=hint) from None
+    return _literal(text)
 
 
 def _literal(text: str) -> object:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text
+        lasting = duration(text)
+        return text if lasting is None else lasting
 
 
 def grouping(text: str, tz: str | None) -> str | By[Any]:
@@ -188,6 +213,11 @@ def grouping(text: str, tz: str | None) -> str | By[Any]:
         except ValueError:
             hint = "Write --by bins:age:0,20,40,60"
             raise InvalidValueError(f"the edges of {text!r} are not all numbers", hint=hint) from None
+    if text == "daypart":
+        return by.daypart(tz=tz or "UTC")
+    if colon and kind == "season":
+        hemisphere: Any = rest
+        return by.season(hemisphere, tz=tz or "UTC")
     if text in _CLOCK:
         period: By[Any] = getattr(by, text)(tz=tz or "UTC")
         return period
@@ -208,5 +238,5 @@ def grouping(text: str, tz: str | None) -> str | By[Any]:
             "transition",
         ]
         hint = f"A column of your own is grouped by with --by attribute:{text}"
-        raise UnknownNameError(unknown("grouping", text, [*names, *_CLOCK]), hint=hint) from None
+        raise UnknownNameError(unknown("grouping", text, [*names, *_CLOCK, "daypart"]), hint=hint) from None
     return named if named is not None else text

@@ -17,6 +17,7 @@ from cxmodel.cli.demo import demo
 from cxmodel.cli.foretelling import orders, outlook, positions, what_if
 from cxmodel.cli.looking import check, plugins
 from cxmodel.cli.talk import Failure, say
+from cxmodel.cli.weighing import drivers, priorities
 from cxmodel.errors import CxmodelError
 
 BAD_INPUT: Final = 2
@@ -95,5 +96,7 @@ def program(debug: bool) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its caches is no news for the user
 
 
-for _command in (demo, check, graph, paths, funnel, measure, outlook, positions, what_if, orders, plugins):
+for _command in (
+    demo, check, graph, paths, funnel, measure, drivers, priorities, outlook, positions, what_if, orders, plugins,
+):  # fmt: skip
     program.add_command(_command)

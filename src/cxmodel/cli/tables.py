@@ -107,7 +107,8 @@ def _below(document: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) ->
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    notes = ", ".join(str(flag).replace("_", " ") for flag in row["flags"])
+    waiting = f"{row.get('censored', 0):,} " if row.get("censored") else ""
+    notes = ", ".join(f"{waiting if flag == 'censored' else ''}{flag}".replace("_", " ") for flag in row["flags"])
     if row["value"] is None:
         return ["no value", "", f"{row['n']:,}", str(row["reason"])]
     unit = row["unit"]

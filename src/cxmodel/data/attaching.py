@@ -117,6 +117,12 @@ def _with_questions(vocabulary: Vocabulary, rows: AnswerRows) -> tuple[Vocabular
     """The vocabulary with these questions, and the new code of each."""
     questions: dict[str, Question] = dict(vocabulary.questions)
     for name, each in rows.questions.items():
+        if name in questions and questions[name].respondent != each.respondent:
+            raise NotComparableError(
+                f"the question {name!r} is already there, answered by {questions[name].respondent}s; these answers are "
+                f"of {each.respondent}s",
+                hint="Give it another name: read_responses(…, question='…')",
+            )
         if name in questions and (questions[name].scale, questions[name].kind) != (each.scale, each.kind):
             raise NotComparableError(
                 f"the question {name!r} is already there on the scale {questions[name].scale} "

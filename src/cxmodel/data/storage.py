@@ -351,13 +351,15 @@ def _question_document(question: Question) -> dict[str, Any]:
             "kind": scale.kind, "low": scale.low, "high": scale.high, "satisfied": scale.satisfied,
             "direction": scale.direction,
         },
-        "codes": dict(question.codes), "kind": question.kind,
+        "codes": dict(question.codes), "kind": question.kind, "respondent": question.respondent,
     }  # fmt: skip
 
 
 def _question(document: Mapping[str, Any]) -> Question:
     scale: Scale = scale_of(**document["scale"])
-    return Question(scale, codes=document["codes"], kind=document["kind"])
+    return Question(
+        scale, codes=document["codes"], kind=document["kind"], respondent=document.get("respondent", "customer")
+    )
 
 
 def _reading(document: Mapping[str, Any]) -> Reading:

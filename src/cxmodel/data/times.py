@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,6 +53,40 @@ def zone(name: str) -> ZoneInfo:
         guess = nearest(name, available_timezones())
         hint = f"Write an IANA name such as {guess or 'Europe/Berlin'!r}"
         raise InvalidValueError(f"there is no time zone {name!r}", hint=hint) from None
+
+
+Period = Literal["year", "month", "week", "day"]
+_UNITS: Final = {"year": "Y", "month": "M"}
+_DAY_ONE: Final = -719_162  # 0001-01-01, a Monday, in days since 1970-01-01
+
+
+def period_number(day: Ints, period: Period) -> Ints:
+    """Number of the period that days since 1970 lie in, counted without gaps from 0001-01-01.
+
+    Example:
+        >>> period_number(np.array([0, 30, 31]), "month").tolist()
+        [23628, 23628, 23629]
+    """
+    if period in ("day", "week"):
+        return (day - _DAY_ONE) // (7 if period == "week" else 1)
+    unit = f"datetime64[{_UNITS[period]}]"
+    numbers: Ints = day.astype("datetime64[D]").astype(unit).astype(np.int64)
+    return numbers + (1969 * 12 if period == "month" else 1969)
+
+
+def first_day(number: Ints, period: Period) -> Ints:
+    """First day of each numbered period, in days since 1970.
+
+    Example:
+        >>> first_day(period_number(np.array([40]), "month"), "month").tolist()
+        [31]
+    """
+    if period in ("day", "week"):
+        return number * (7 if period == "week" else 1) + _DAY_ONE
+    unit = f"datetime64[{_UNITS[period]}]"
+    since = number - (1969 * 12 if period == "month" else 1969)
+    days: Ints = since.astype(unit).astype("datetime64[D]").astype(np.int64)
+    return days
 
 
 @frozen(eq=False)

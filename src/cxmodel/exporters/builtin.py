@@ -11,6 +11,7 @@ from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
+from cxmodel.exporters.matplotlib.priorities import PriorityFigure
 from cxmodel.plugins.bases import Exporter
 from cxmodel.plugins.hooks import hookimpl
 
@@ -20,5 +21,6 @@ def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
         BreakdownFigure, CreditFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter, PathsFigure,
+        PriorityFigure,
         ReliabilityFigure,
     ]  # fmt: skip

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cxmodel.analysis.credits import CreditComparison, CreditTable
+from cxmodel.analysis.driver_results import DriverTable
 from cxmodel.analysis.funnels import FunnelStep, FunnelTable
 from cxmodel.analysis.impact_results import ImpactTable
 from cxmodel.analysis.paths import Path, PathTable, Remainder, TopPaths
+from cxmodel.analysis.priority_results import PriorityTable
 from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.errors import DocumentError, listed
 from cxmodel.exporters.columns import transitions_body, transitions_of
@@ -84,7 +86,7 @@ def _measure_body(obj: object, metric: str) -> Record:
         return comparison_body(obj)
     if isinstance(obj, ImpactTable):
         return impact_body(obj)
-    if isinstance(obj, Breakdown):
+    if isinstance(obj, Breakdown) and not isinstance(obj, (DriverTable, PriorityTable)):
         return breakdown_body(obj, document)
     to_dict = getattr(obj, "to_dict", None)
     told = plain(obj if to_dict is None else to_dict(), type(obj).__name__)

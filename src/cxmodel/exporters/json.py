@@ -20,9 +20,11 @@ from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.orders import OrderTable
 from cxmodel.analysis.paths import PathTable, TopPaths
 from cxmodel.analysis.positions import Position, PositionTable
+from cxmodel.analysis.standardising import LikeForLike
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
+from cxmodel.analysis.voices import Voices
 from cxmodel.analysis.what_if import Change, TimeChange, WhatIf
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
@@ -48,7 +50,7 @@ class JsonExporter(Exporter[Any]):
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
         SurpriseTable, BottleneckTable, TimeToGoal,
-        Comparison, Contributions, Decomposition, Drift,
+        Comparison, Contributions, Decomposition, Drift, LikeForLike, Voices,
         OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change, TimeChange,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from cxmodel.exporters.parsing import Place
 from cxmodel.exporters.plain import finite
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin
+from cxmodel.model.rankings import RankStability
 from cxmodel.model.scales import Direction
 from cxmodel.model.transitions import Transition
 
@@ -46,6 +47,7 @@ def read_estimate(row: Place, usual: Origin | None) -> Estimate:
         unit=row.get("unit").text_or_none() or "", reason=reason, range=_range_of(row.get("range")),
         direction=cast("Direction", "none" if (to := row.get("direction")).missing else to.one_of(_DIRECTIONS)),
         flags=() if (flags := row.get("flags")).missing else cast("tuple[Flag, ...]", _words(flags)),
+        censored=0 if (waiting := row.get("censored")).missing else waiting.whole(),
         origin=origin_of(row["population"]) if own else usual,
     )  # fmt: skip
 
@@ -256,7 +258,26 @@ def comparison_of(root: Place) -> CreditComparison:
 
 
 def _credit_facts(table: CreditTable) -> Record:
-    return {"metric": table.metric, "by": list(table.by), "goal": table.goal, "conversions": table.conversions}
+    return {
+        "metric": table.metric, "by": list(table.by), "goal": table.goal, "conversions": table.conversions,
+        "value": table.value, "unvalued": table.unvalued, "stability": stability_record(table.stability),
+    }  # fmt: skip
+
+
+def stability_record(stable: RankStability | None) -> Record | None:
+    """How stable an order is."""
+    return None if stable is None else dict(stable.to_dict())
+
+
+def stability_of(record: Place) -> RankStability | None:
+    """How stable an order is, of a record."""
+    if record.missing:
+        return None
+    return RankStability(
+        names=record["names"].texts(), replicates=record["replicates"].whole(), others=record["others"].whole(),
+        ranks=tuple(tuple(each.number() for each in row) for row in record["ranks"]),
+        beats=tuple(tuple(each.number() for each in row) for row in record["beats"]),
+    )  # fmt: skip
 
 
 def _credit_rows(table: CreditTable, quantity: str, usual: Origin | None) -> list[Record]:
@@ -280,5 +301,7 @@ def _credit(about: Place, rows: list[Place], usual: Origin | None) -> CreditTabl
             row["group"][by[0]].text(): read_estimate(row, usual) for row in rows if not row["group"][by[0]].missing
         },
         direct=read_estimate(direct[0], usual), overlapping=about["overlapping"].flag(),
-        unassigned=None if rest.missing else read_estimate(rest, usual),
+        unassigned=None if rest.missing else read_estimate(rest, usual), value=about.get("value").text_or_none(),
+        unvalued=0 if (without := about.get("unvalued")).missing else without.whole(),
+        stability=stability_of(about.get("stability")),
     )  # fmt: skip

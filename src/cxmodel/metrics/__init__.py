@@ -5,9 +5,17 @@ from cxmodel.analysis.credits import (
     Credits,
     FirstCredit,
     LastCredit,
+    LastNonDirectCredit,
     LinearCredit,
+    LinearDistinctCredit,
     MarkovCredit,
+    OrderedShapleyCredit,
+    PositionCredit,
+    RateShapley,
+    RemovalEffects,
     ShapleyCredit,
+    StepDecayCredit,
+    TimeDecayCredit,
 )
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
 from cxmodel.analysis.ends import Ends
@@ -18,13 +26,17 @@ from cxmodel.analysis.funnels import Funnel
 from cxmodel.analysis.goal_paths import GoalPaths
 from cxmodel.analysis.grams import Grams
 from cxmodel.analysis.impact import Impact
+from cxmodel.analysis.lifecycle import Lifecycle
 from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.priorities import Priorities
+from cxmodel.analysis.retention import Retention
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
+from cxmodel.metrics.attitude import GoalAfterAnswer, JourneysAfterAnswer, ReturnAfterAnswer, ValueAfterAnswer
 from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
@@ -48,7 +60,9 @@ from cxmodel.metrics.experience import (
     PeakEnd,
 )
 from cxmodel.metrics.journey import ConversionRate, Duration, Length
+from cxmodel.metrics.loyalty import RepeatRate, RetentionRate
 from cxmodel.metrics.paired import NpsChange, ScoreChange
+from cxmodel.metrics.recovery import RecoveryDrivers
 from cxmodel.metrics.response import CustomerResponseRate, ResponseRate, VisitResponseRate
 from cxmodel.metrics.service import (
     ContactsPerIssue,
@@ -98,15 +112,20 @@ __all__ = [
     "FirstCredit",
     "Funnel",
     "FunnelDetail",
+    "GoalAfterAnswer",
     "GoalPaths",
     "Grams",
     "Graph",
     "HandOffs",
     "Impact",
+    "JourneysAfterAnswer",
     "LastCredit",
+    "LastNonDirectCredit",
     "Length",
     "LengthDistribution",
+    "Lifecycle",
     "LinearCredit",
+    "LinearDistinctCredit",
     "Loops",
     "MarkovCredit",
     "MeanEmotion",
@@ -117,27 +136,40 @@ __all__ = [
     "Nps",
     "NpsChange",
     "OmnichannelShare",
+    "OrderedShapleyCredit",
     "PathChain",
     "Paths",
     "PatternMatches",
     "PatternShare",
     "PeakEnd",
+    "PositionCredit",
+    "Priorities",
+    "RateShapley",
     "Recovery",
+    "RecoveryDrivers",
     "RecoveryRate",
     "RecoverySwitchShare",
     "RecoveryTime",
+    "RemovalEffects",
     "RepeatContactRate",
+    "RepeatRate",
     "ResponseRate",
+    "Retention",
+    "RetentionRate",
+    "ReturnAfterAnswer",
     "ScoreAfterRecovery",
     "ScoreChange",
     "Secon",
     "ShapleyCredit",
+    "StepDecayCredit",
     "Surprises",
+    "TimeDecayCredit",
     "TimeTo",
     "TopBox",
     "Transitions",
     "UnknownShare",
     "Upc",
+    "ValueAfterAnswer",
     "VisitResponseRate",
     "WaitMean",
     "WaitQuantile",

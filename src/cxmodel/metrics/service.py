@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 from attrs import field, frozen, validators
 
-from cxmodel.analysis.episodes import Chains, Recovery, chains, episodes
+from cxmodel.analysis.episodes import Chains, Recovery, chains, episodes, latest_episode
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, events_with
 from cxmodel.data.times import instant, microseconds
@@ -314,18 +314,10 @@ class ScoreAfterRecovery(MeanScore):
 def _states(block: Block, rows: Ints, recovery: Recovery) -> Ints:
     """(rows,) state of the journey when each answer was given, as a place in `_AFTER`; −1 without a time."""
     assert block.answers is not None
-    journey, time = block.answers.journey[rows], block.answers.time[rows]
+    time = block.answers.time[rows]
     found = episodes(block, recovery)
-    both_journey = np.concatenate([block.journey[found.start], journey])
-    both_time = np.concatenate([block.time[found.start], time])
-    is_answer = np.arange(both_time.size) >= found.start.size
-    order = np.lexsort((is_answer, both_time, both_journey))
-    latest = np.maximum.accumulate(np.where(is_answer[order], -1, np.arange(order.size)))
-    episode = np.empty(order.size, np.int64)
-    episode[order] = np.where(latest >= 0, order[np.maximum(latest, 0)], -1)
-    mine = episode[found.start.size :]
+    mine = latest_episode(found, block, rows)
     here = mine >= 0
-    here[here] = block.journey[found.start[mine[here]]] == journey[here]
     state = np.full(rows.size, _AFTER.index("no failure"))
     resolution = found.resolution[mine[here]]
     made_good = (resolution >= 0) & (block.time[np.maximum(resolution, 0)] <= time[here])

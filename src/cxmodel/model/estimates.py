@@ -92,6 +92,7 @@ class Estimate:
         range: Smallest and largest possible value.
         flags: What to mind, sorted.
         reason: Why there is no value.
+        censored: How many are not in n because it is too early to judge them.
         origin: The population it describes.
 
     Example:
@@ -108,6 +109,7 @@ class Estimate:
     range: tuple[float, float] = (-math.inf, math.inf)
     flags: tuple[Flag, ...] = field(default=(), converter=_ordered)
     reason: str | None = None
+    censored: int = 0
     origin: Origin | None = field(default=None, repr=False, eq=False)
     dependence: Dependence | None = field(default=None, repr=False, eq=False)
 
@@ -143,13 +145,16 @@ class Estimate:
         self._check_comparable(other, across)
         if self.value is None or other.value is None:
             reason = self.reason if self.value is None else other.reason
-            return evolve(self, value=None, interval=None, n=self.n + other.n, n_eff=None, reason=reason)
+            return evolve(
+                self, value=None, interval=None, n=self.n + other.n, n_eff=None, reason=reason,
+                censored=self.censored + other.censored,
+            )  # fmt: skip
         value = self.value - other.value
         width = self.range[1] - self.range[0]
         interval, flags = self._difference_interval(other, value)
         return evolve(
             self, value=value, n=self.n + other.n, n_eff=None, interval=interval, range=(-width, width),
-            flags=(*self.flags, *other.flags, *flags), dependence=None,
+            flags=(*self.flags, *other.flags, *flags), censored=self.censored + other.censored, dependence=None,
         )  # fmt: skip
 
     def _check_comparable(self, other: Estimate, across: bool) -> None:
@@ -177,7 +182,10 @@ class Estimate:
         return Interval(low, high, level, f"MOVER({self.interval.method})"), unknown
 
     def to_dict(self) -> dict[str, object]:
-        """Flat record, as in JSON: value, low, high, level, n, n_eff, unit, method, direction, flags, reason."""
+        """Flat record, as in JSON: value, low, high, level, n, n_eff, unit, method, direction, flags, reason.
+
+        Where anybody is censored, ``censored`` tells how many.
+        """
         interval = self.interval
         return {
             "value": self.value,
@@ -192,6 +200,7 @@ class Estimate:
             "method": interval and interval.method,
             "flags": list(self.flags),
             "reason": self.reason,
+            **({"censored": self.censored} if self.censored else {}),
         }
 
     def __format__(self, spec: str) -> str:
@@ -200,7 +209,8 @@ class Estimate:
         spec = spec or ".4g"
         unit = "" if "%" in spec or self.unit in ("", "share") else f" {self.unit}"
         ends = self.interval and f" [{self.interval.low:{spec}}, {self.interval.high:{spec}}]"
-        return f"{self.value:{spec}}{ends or ''}{unit} (n={self.n:,})"
+        waiting = f", {self.censored:,} censored" if self.censored else ""
+        return f"{self.value:{spec}}{ends or ''}{unit} (n={self.n:,}{waiting})"
 
     def __str__(self) -> str:
         return format(self)
@@ -235,6 +245,7 @@ def estimate_from_dict(record: Mapping[str, object]) -> Estimate:
         range=(-math.inf if bounds[0] is None else bounds[0], math.inf if bounds[1] is None else bounds[1]),
         flags=cast("list[Flag]", record.get("flags") or []),
         reason=None if record.get("reason") is None else str(record["reason"]),
+        censored=int(_number(record.get("censored")) or 0),
     )
 
 

@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen
 from cxmodel.errors import InvalidValueError, unknown
 
 Direction = Literal["higher", "lower", "none"]
+Respondent = Literal["customer", "employee"]
 
 
 @frozen
@@ -210,6 +211,7 @@ class Question:
         scale: The scale of its answers.
         codes: Answer as text → the score that it stands for, or None for "no answer" (``{"11": None}``).
         kind: ``"transactional"`` (about a touchpoint) or ``"relational"`` (about the whole); never pooled.
+        respondent: Whose voice it is, ``"customer"`` or ``"employee"``; never pooled.
 
     Example:
         >>> Question(Scale.nps(), codes={11: None}).codes
@@ -219,6 +221,7 @@ class Question:
     scale: Scale = field(validator=_a_scale)
     codes: Mapping[str, float | None] = field(factory=dict, converter=code_texts)
     kind: Literal["transactional", "relational"] = "transactional"
+    respondent: Respondent = "customer"
 
 
 def scale_of(kind: str, low: float, high: float, satisfied: float | None, direction: Direction) -> Scale:

@@ -243,6 +243,30 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths), np.int64)
 
 
+def rows_until(segment: Ints, time: Ints, asked_segment: Ints, asked_time: Ints) -> Ints:
+    """For each asked (segment, time), how many rows stand at or before it: a binary search of all asked side by side.
+
+    Args:
+        segment: (n,) segment of each row, ascending.
+        time: (n,) time of each row, ascending inside a segment.
+        asked_segment: (q,) segments asked for.
+        asked_time: (q,) times asked for.
+
+    Example:
+        >>> rows_until(np.array([0, 0, 1]), np.array([5, 9, 2]), np.array([0, 1]), np.array([5, 1])).tolist()
+        [1, 2]
+    """
+    low, high = (np.searchsorted(segment, asked_segment, side=side) for side in ("left", "right"))
+    rows = np.flatnonzero(low < high)
+    while rows.size:
+        middle = (low[rows] + high[rows]) // 2
+        passed = time[middle] <= asked_time[rows]
+        low[rows] = np.where(passed, middle + 1, low[rows])
+        high[rows] = np.where(passed, high[rows], middle)
+        rows = rows[low[rows] < high[rows]]
+    return np.asarray(low, np.int64)
+
+
 def grouped_sum(groups: Ints, values: Floats | None, size: int) -> Floats:
     """Sum of values by group, as floats (``np.bincount`` with a fixed size)."""
     return np.bincount(groups, values, size).astype(np.float64)

@@ -183,7 +183,7 @@ class SumMetric(Tally[Sums, Estimate]):
     def finish(self, state: Sums, cells: Cells[Any], level: float) -> Mapping[int, Estimate]:
         """All groups at once."""
         if not state.rows:
-            return {} if cells.by else {0: self._without(0, f"no {_UNITS[self.observes]} to measure", "empty", cells)}
+            return {} if cells.by else {0: self._without(0, f"no {PLURALS[self.observes]} to measure", "empty", cells)}
         columns = Columns(state.names, state.total)
         values = quiet(self.value, columns)
         known = spread(state, self.value, cells.facts.customers)
@@ -226,7 +226,7 @@ class SumMetric(Tally[Sums, Estimate]):
     ) -> Estimate:  # fmt: skip
         n = int(state.count[row])
         if n < self.min_n:
-            return self._without(n, f"fewer than {self.min_n} {_UNITS[self.observes]} (n={n})", "suppressed", cells)
+            return self._without(n, f"fewer than {self.min_n} {PLURALS[self.observes]} (n={n})", "suppressed", cells)
         if not np.isfinite(values[row]):
             return self._without(n, self.undefined(n), "empty", cells)
         flags: list[Flag] = [flag for flag, mask in marks.items() if mask[row]]
@@ -245,7 +245,7 @@ class SumMetric(Tally[Sums, Estimate]):
 
     def undefined(self, n: int) -> str:
         """Why there is no value although something was observed."""
-        return f"it cannot be computed from these {n:,} {_UNITS[self.observes]}"
+        return f"it cannot be computed from these {n:,} {PLURALS[self.observes]}"
 
     def _without(self, n: int, reason: str, flag: Flag, cells: Cells[Any]) -> Estimate:
         return Estimate(
@@ -294,7 +294,7 @@ class Remembered:
         return self.sums().difference(other.sums(), level) if isinstance(other, Remembered) else None
 
 
-_UNITS: Final[dict[Unit, str]] = {
+PLURALS: Final[dict[Unit, str]] = {
     "customer": "customers", "journey": "journeys", "event": "events", "transition": "transitions",
     "response": "answers",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.stats.arrays import Ints, compress, grouped_sum, mix
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, Cells
 from cxmodel.tallies.observations import Observations
@@ -77,6 +77,17 @@ class Sums:
             self.bucket_row[inside] - a, self.bucket[inside], self.bucket_total[:, inside],
         )  # fmt: skip
 
+    def where(self, kept: Bools) -> Sums:
+        """Some of the rows."""
+        rows = np.flatnonzero(kept)
+        inside = kept[self.bucket_row]
+        place = np.cumsum(kept) - 1
+        return Sums(
+            self.names, self.group[rows], self.key[rows], self.count[rows], self.customers[rows],
+            self.total[:, rows], self.cross[:, :, rows], self.simple[:, :, rows],
+            place[self.bucket_row[inside]], self.bucket[inside], self.bucket_total[:, inside],
+        )  # fmt: skip
+
 
 def no_sums() -> Sums:
     """Nothing seen yet: neutral for merging."""
@@ -126,8 +137,9 @@ class _Flat:
     def of(cls, group: Ints | None, key: Ints | None, size: int) -> _Flat:
         """Cells of groups (−1 for none; all in group 0 without) and keys."""
         row, first, rows = (0, 0, 1) if group is None else (group + 1, -1, int(group.max(initial=-1)) + 2)
-        if key is None:
+        if key is None and rows < 2**52:
             return cls(np.zeros(size, np.int64) + row, 1, first)
+        key = np.zeros(size, np.int64) if key is None else key
         width = int(key.max(initial=0)) + 1
         if rows * width < 2**52:
             return cls(key if group is None else row * width + key, width, first)

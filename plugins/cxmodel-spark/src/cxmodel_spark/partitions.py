@@ -1,25 +1,44 @@
-"""Partitions: whole customers side by side, and one function over each of them that returns bytes."""
+"""Partitions: whole customers side by side with their answers, and one function over each that returns bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+from attrs import field, frozen
 
 from cxmodel import errors
+from cxmodel.data.fields import text_of
 from cxmodel.data.grouping import PARTITION
-from cxmodel.stats.arrays import Ints, hash_texts
+from cxmodel.data.sources import connect
+from cxmodel.stats.arrays import Ints, Keys, hash_texts
 from cxmodel.tallies.codec import decode, encode
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 ROWS_PER_PARTITION: Final = 500_000
 FEWEST_BITS: Final = 3
 _PART: Final = "cxmodel partition"
+_STATE: Final = "part int, state binary"
 _REFUSED: Final = "refused"
+
+
+@frozen(kw_only=True, eq=False)
+class Partition:
+    """What one worker is given at a time.
+
+    Attributes:
+        number: Number of the partition.
+        rows: All rows of its customers.
+        answers: Number of a survey → the encoded answers of its customers, where they gave any.
+    """
+
+    number: int
+    rows: pa.Table
+    answers: Mapping[int, bytes] = field(factory=dict)
 
 
 def bits_for(rows: int) -> int:
@@ -48,14 +67,41 @@ def partitioned(frame: DataFrame, columns: Sequence[str], customer: str, bits: i
 
 def parts_of(ids: pa.Array, bits: int) -> Ints:
     """The partition of each id."""
-    texts = ids.cast(pa.large_string()).fill_null("")
+    texts = _as_texts(ids).cast(pa.large_string()).fill_null("")
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = texts.buffers()[2]
     keys = hash_texts(np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8), offsets)
+    return part_of_keys(keys, bits)
+
+
+def part_of_keys(keys: Keys, bits: int) -> Ints:
+    """The partition of each customer's key."""
     return (keys * PARTITION >> np.uint64(64 - bits)).astype(np.int64)
 
 
-def states(frame: DataFrame, look: Callable[[pa.Table], object]) -> list[Any]:
+def _as_texts(ids: pa.Array) -> pa.Array:
+    """Ids as the texts that they are compared by: what is neither text nor whole is written by the reading engine."""
+    if pa.types.is_integer(ids.type) or pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type):
+        return ids
+    with connect() as connection:
+        relation = connection.from_arrow(pa.table({"id": ids}))
+        texts = relation.project(f"{text_of('id', str(relation.types[0]))} AS id")
+        return pa.table(texts)["id"].combine_chunks()
+
+
+def placed_beside(spark: SparkSession, answers: Sequence[tuple[int, int, bytes]]) -> DataFrame:
+    """Encoded answers as a frame that meets the rows of their partitions.
+
+    Args:
+        spark: The session.
+        answers: Partition, number of the survey, and the answers.
+    """
+    part, survey, data = zip(*answers, strict=True)
+    columns = [pa.array(part, pa.int32()), pa.array(survey, pa.int32()), pa.array(data, pa.binary())]
+    return spark.createDataFrame(pa.table(columns, names=[_PART, "survey", "answers"]))
+
+
+def states(frame: DataFrame, look: Callable[[Partition], object], beside: DataFrame | None = None) -> list[Any]:
     """What is seen in each partition, in the order of the partitions; only encoded states leave the workers.
 
     Raises:
@@ -64,19 +110,35 @@ def states(frame: DataFrame, look: Callable[[pa.Table], object]) -> list[Any]:
     """
     from pyspark.errors import PySparkException
 
-    def applied(table: pa.Table) -> pa.Table:
-        try:
-            seen = encode(look(table.drop_columns([_PART])))
-        except errors.CxmodelError as error:
-            seen = encode((_REFUSED, type(error).__name__, str(Exception.__str__(error)), error.hint))
-        part = table[_PART].combine_chunks()[:1]
-        return pa.Table.from_arrays([part, pa.array([seen], pa.binary())], names=["part", "state"])
+    def alone(rows: pa.Table) -> pa.Table:
+        return _seen(look, Partition(number=rows[_PART][0].as_py(), rows=rows.drop_columns([_PART])))
+
+    def together(rows: pa.Table, answers: pa.Table) -> pa.Table:
+        number = (rows if rows.num_rows else answers)[_PART][0].as_py()
+        given = dict(zip(answers["survey"].to_pylist(), answers["answers"].to_pylist(), strict=True))
+        return _seen(look, Partition(number=number, rows=rows.drop_columns([_PART]), answers=given))
 
     try:
-        rows = frame.groupBy(_PART).applyInArrow(applied, "part int, state binary").collect()
+        if beside is None:
+            rows = frame.groupBy(_PART).applyInArrow(alone, _STATE).collect()
+        else:
+            rows = frame.groupBy(_PART).cogroup(beside.groupBy(_PART)).applyInArrow(together, _STATE).collect()
     except PySparkException as error:
         raise errors.UnreadableSourceError(f"Spark could not finish: {_reason(error)}") from error
-    found = [decode(bytes(row["state"])) for row in sorted(rows, key=lambda row: int(row["part"]))]
+    return _opened([bytes(row["state"]) for row in sorted(rows, key=lambda row: int(row["part"]))])
+
+
+def _seen(look: Callable[[Partition], object], partition: Partition) -> pa.Table:
+    try:
+        seen = encode(look(partition))
+    except errors.CxmodelError as error:
+        seen = encode((_REFUSED, type(error).__name__, str(Exception.__str__(error)), error.hint))
+    part = pa.array([partition.number], pa.int32())
+    return pa.Table.from_arrays([part, pa.array([seen], pa.binary())], names=["part", "state"])
+
+
+def _opened(encoded: Sequence[bytes]) -> list[Any]:
+    found = [decode(each) for each in encoded]
     for each in found:
         if isinstance(each, tuple) and each[:1] == (_REFUSED,):
             kind: type[errors.CxmodelError] = getattr(errors, each[1], errors.CxmodelError)

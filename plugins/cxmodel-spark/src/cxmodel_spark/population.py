@@ -6,20 +6,38 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import numpy as np
 from attrs import evolve, field, frozen
 
+from cxmodel.data.answers import AnswerRows
+from cxmodel.data.attaching import Attached
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import Counts, counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.populations import Step
+from cxmodel.data.renaming import Renaming
+from cxmodel.data.texts import Identifiers
 from cxmodel.errors import NotMeasurableError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
+from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.codec import allow
-from cxmodel_spark.partitions import states
-from cxmodel_spark.recipe import Recipe
+from cxmodel_spark.answers import (
+    Attaching,
+    Attachment,
+    Owners,
+    encoded,
+    no_owners,
+    parts_of_customers,
+    parts_of_journeys,
+    refused,
+    share_of,
+    total,
+    vocabulary_with,
+)
+from cxmodel_spark.partitions import Partition, placed_beside, states
+from cxmodel_spark.recipe import Change, Recipe
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 S = TypeVar("S")
@@ -36,6 +54,9 @@ class SparkPopulation:
         vocabulary: What the codes mean; the ids of customers and journeys stay in the partitions.
         reading: What became of the rows.
         origin: Which log, window and filters these are.
+        bits: How many bits of a customer's key tell its partition.
+        renaming: What became of the raw names, where rules were given.
+        beside: Encoded answers of surveys with the partition of each share; None without any.
     """
 
     frame: DataFrame = field(repr=False)
@@ -43,6 +64,9 @@ class SparkPopulation:
     vocabulary: Vocabulary = field(repr=False)
     reading: Reading
     origin: Origin
+    bits: int
+    renaming: Renaming | None = field(default=None, repr=False)
+    beside: DataFrame | None = field(default=None, repr=False)
     _counts: Counts | None = field(default=None, repr=False)
 
     @property
@@ -60,21 +84,72 @@ class SparkPopulation:
         """Look at the blocks of every partition where it is, and merge in the order of the partitions."""
         recipe = self.recipe
 
-        def seen(table: pa.Table) -> object:
-            return reduce(merge, map(look, recipe.blocks(table)), start)
+        def seen(partition: Partition) -> object:
+            return reduce(merge, map(look, recipe.blocks(partition)), start)
 
-        return reduce(merge, cast("list[S]", states(self.frame, seen)), start)
+        return reduce(merge, cast("list[S]", states(self.frame, seen, self.beside)), start)
 
     def then(
         self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None,
         window: tuple[str | None, str | None] | None = None,
     ) -> SparkPopulation:  # fmt: skip
         """The population after a step, which waits until something is asked."""
-        recipe = evolve(self.recipe, steps=(*self.recipe.steps, (step, vocabulary)))
         return evolve(
-            self, recipe=recipe, vocabulary=vocabulary or self.vocabulary, origin=self.origin.after(saying, window),
-            counts=None,
+            self, recipe=self.recipe.then(Change(step, vocabulary)), vocabulary=vocabulary or self.vocabulary,
+            origin=self.origin.after(saying, window), counts=None,
         )  # fmt: skip
+
+    def attach(
+        self, rows: AnswerRows, *, within: int | None, about: str | None
+    ) -> tuple[SparkPopulation, Attached]:  # fmt: skip
+        """The population with answers attached where its events are, and what became of them.
+
+        One job runs; where answers name a journey and no customer, another first looks for whose journeys these are.
+
+        Args:
+            rows: The answers.
+            within: Longest time from the event to the answer, µs; None for any.
+            about: Touchpoint that all answers are about, where no column says so.
+        """
+        nothing = np.zeros(0, np.int64)
+        blank = share_of(rows, nothing)
+        known = evolve(self.vocabulary, journeys=Identifiers() if self.recipe.roles.journey else None)
+        wider = vocabulary_with(known, blank, within, about)
+        parts = self._parts(rows)
+        number = sum(isinstance(stage, Attaching) for stage in self.recipe.stages)
+        stage = Attaching(survey=number, blank=blank, vocabulary=known, within=within, about=about)
+        sent = [
+            (part, number, encoded(share_of(rows, np.flatnonzero(parts == part))))
+            for part in (np.unique(parts[parts >= 0]).tolist() or [0])
+        ]
+        beside = placed_beside(self.frame.sparkSession, sent)
+        after = evolve(
+            self, recipe=self.recipe.then(stage), beside=beside if self.beside is None else self.beside.union(beside),
+            vocabulary=evolve(wider, journeys=self.vocabulary.journeys), counts=None,
+        )  # fmt: skip
+        counts, report = after._attachment()
+        return evolve(after, counts=counts), total([report, refused(rows, np.flatnonzero(parts < 0))])
+
+    def _parts(self, rows: AnswerRows) -> Ints:
+        """The partition that knows of each answer; −1 where several customers share its journey's id."""
+        if rows.customer is not None:
+            return parts_of_customers(rows.customer, self.bits)
+        assert rows.journey is not None
+        recipe, wanted = self.recipe, rows.journey.listed[0]
+        found: list[Owners] = states(self.frame, lambda partition: recipe.owners(wanted, partition), self.beside)
+        return parts_of_journeys(rows.journey, reduce(Owners.plus, found, no_owners()))
+
+    def _attachment(self) -> tuple[Counts, Attached]:
+        """What the blocks hold, and what became of the answers that were attached last: in one job."""
+        recipe = self.recipe
+
+        def seen(partition: Partition) -> Attachment:
+            blocks, report = recipe.attached(partition)
+            return Attachment(attached=report, counts=reduce(merge_counts, map(counts_of, blocks), no_counts()))
+
+        found: list[Attachment] = states(self.frame, seen, self.beside)
+        counts = reduce(merge_counts, (each.counts for each in found), no_counts())
+        return counts, total([each.attached for each in found])
 
     def noting(self, *notes: str) -> SparkPopulation:
         """The population with further notes in its reading."""

@@ -10,18 +10,19 @@ from attrs import evolve, frozen
 from cxmodel.data.blocks import Labels, Vocabulary
 from cxmodel.data.events import digest, fields_of, one_code
 from cxmodel.data.grouping import group
+from cxmodel.data.renaming import renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.errors import InvalidValueError, NoRowsError, UnknownColumnError, unknown
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
 from cxmodel.plugins import FrameReader
-from cxmodel_spark.partitions import bits_for, partitioned, states
+from cxmodel.stats.arrays import Codes
+from cxmodel_spark.inspection import Inspection, inspection_of, merge_inspections
+from cxmodel_spark.partitions import Partition, bits_for, partitioned, states
 from cxmodel_spark.population import SparkPopulation
 from cxmodel_spark.recipe import Listing, Recipe, merge_listings
-from cxmodel_spark.survey import Survey, merge_surveys, survey_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 
@@ -42,7 +43,7 @@ class SparkFrames(FrameReader):
     def population(self, source: object, roles: Roles, *, tz: str | None) -> SparkPopulation:
         """The journeys, where they are.
 
-        Two jobs run: one lists texts and rejected rows, one looks at the grouped blocks.
+        Three jobs run: one counts the rows, one lists texts and rejected rows, one looks at the grouped blocks.
 
         Args:
             source: The frame.
@@ -58,47 +59,66 @@ class SparkFrames(FrameReader):
 
         assert isinstance(source, DataFrame)
         columns = _checked(source, roles)
-        frame = partitioned(source, columns, roles.customer, bits_for(source.count()))
+        bits = bits_for(source.count())
+        frame = partitioned(source, columns, roles.customer, bits)
         listing = reduce(merge_listings, states(frame, Recipe(roles=roles, tz=tz).listing), Listing())
         if not listing.kept:
             raise NoRowsError("no event could be kept", hint=str(_reading(listing, tz)))
         labels = {role: Labels(["", *names]) for role, names in listing.labels.items()}
+        renaming = renaming_of(labels["touchpoint"].names[1:], roles)
         vocabulary = Vocabulary(
-            touchpoints=labels["touchpoint"].names[1:],
+            touchpoints=labels["touchpoint"].names[1:] if renaming is None else renaming.touchpoints,
             columns={name: labels.get(f"={name}") for name in (*roles.named, *roles.attributes)},
         )
-        recipe = Recipe(roles=roles, tz=tz, labels=labels, vocabulary=vocabulary)
-        return _surveyed(frame, recipe, _reading(listing, tz))
+        recipe = Recipe(roles=roles, tz=tz, labels=labels, vocabulary=vocabulary, renaming=renaming)
+        return _inspected(frame, recipe, _reading(listing, tz), bits)
 
 
-def _surveyed(frame: DataFrame, recipe: Recipe, reading: Reading) -> SparkPopulation:
+def _inspected(frame: DataFrame, recipe: Recipe, reading: Reading, bits: int) -> SparkPopulation:
     """The population after a look at its blocks: facts of journeys and touchpoints found, oddities noted."""
     roles, vocabulary = recipe.roles, recipe.vocabulary
 
-    def seen(table: pa.Table) -> Survey:
-        events, own, met = recipe.events(table)
-        blocks = group(events, own) if events.time.size else []
-        return reduce(merge_surveys, (survey_of(block, roles) for block in blocks), Survey(met=met))
+    def seen(partition: Partition) -> Inspection:
+        found = recipe.events(partition.rows)
+        blocks = group(found.events, found.vocabulary) if found.events.time.size else []
+        start = Inspection(met=found.met)
+        if found.renaming is not None:
+            start = evolve(start, names=found.renaming.events)
+        return reduce(merge_inspections, (inspection_of(block, roles) for block in blocks), start)
 
-    survey: Survey = reduce(merge_surveys, states(frame, seen), Survey())
-    facts = survey.constant or ()
+    inspection: Inspection = reduce(merge_inspections, states(frame, seen), Inspection())
+    renaming = recipe.renaming
+    if renaming is not None:
+        renaming = evolve(renaming, events=inspection.names)
+        reading = renaming.told(reading)
+    if not inspection.counts.events:
+        raise NoRowsError("no event could be kept", hint=str(reading))
+    facts = inspection.constant or ()
+    vocabulary = evolve(vocabulary, touchpoint_columns=_described(inspection, vocabulary, roles))
+    counts = evolve(
+        inspection.counts,
+        event_columns=tuple(name for name in inspection.counts.event_columns if name not in facts),
+        journey_columns=(*inspection.counts.journey_columns, *facts),
+    )
+    reading = reading.noting(*inspection.notes(facts, roles), *(renaming.report().notes() if renaming else ()))
+    return SparkPopulation(
+        frame=frame, recipe=evolve(recipe, vocabulary=vocabulary, facts=facts), vocabulary=vocabulary,
+        reading=reading, counts=counts, bits=bits, renaming=renaming,
+        origin=Origin(source=digest(inspection.keys), rejected=reading.rejected_rows),
+    )  # fmt: skip
+
+
+def _described(
+    inspection: Inspection, vocabulary: Vocabulary, roles: Roles
+) -> dict[str, tuple[Codes, Labels]]:  # fmt: skip
+    """Named columns that hold one value at each touchpoint."""
     described = {}
     for name in roles.named:
         labels = vocabulary.columns[name]
-        found = None if labels is None else one_code(survey.lowest[name], survey.highest[name], labels)
+        found = None if labels is None else one_code(inspection.lowest[name], inspection.highest[name], labels)
         if found is not None:
             described[name] = found
-    vocabulary = evolve(vocabulary, touchpoint_columns=described)
-    counts = evolve(
-        survey.counts,
-        event_columns=tuple(name for name in survey.counts.event_columns if name not in facts),
-        journey_columns=(*survey.counts.journey_columns, *facts),
-    )
-    return SparkPopulation(
-        frame=frame, recipe=evolve(recipe, vocabulary=vocabulary, facts=facts), vocabulary=vocabulary,
-        reading=reading.noting(*survey.notes(facts, roles)), counts=counts,
-        origin=Origin(source=digest(survey.keys), rejected=reading.rejected_rows),
-    )  # fmt: skip
+    return described
 
 
 def _reading(listing: Listing, tz: str | None) -> Reading:
@@ -111,8 +131,6 @@ def _checked(frame: DataFrame, roles: Roles) -> list[str]:
     """The needed columns, all of them there, with times that are times."""
     from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
 
-    if roles.rules:
-        raise InvalidValueError("rules= rename touchpoints in memory only", hint="Rename them in Spark before reading")
     fields = fields_of(roles)
     types = {field.name: field.dataType for field in frame.schema.fields}
     for each in fields:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +14,21 @@ from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.events import events_of, fields_of
 from cxmodel.data.grouping import EventRows, group, promote
 from cxmodel.data.populations import Step
+from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Rows, ScanTally, read_rows
 from cxmodel.data.sources import open_tables
 from cxmodel.model.readings import Count, Example
 from cxmodel.stats.arrays import smallest_unsigned
 from cxmodel.tallies.codec import allow
+from cxmodel_spark.answers import Attaching, Owners, owners_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from cxmodel.data.attaching import Attached
+    from cxmodel.data.texts import Texts
+    from cxmodel_spark.partitions import Partition
 
 
 @allow
@@ -74,6 +81,46 @@ def _added(a: Mapping[str, Count], b: Mapping[str, Count]) -> dict[str, Count]:
     return {reason: a.get(reason, Count(0)).plus(b.get(reason, Count(0))) for reason in {**a, **b}}
 
 
+@frozen(eq=False)
+class Found:
+    """What a partition holds.
+
+    Attributes:
+        events: The events.
+        vocabulary: What their codes mean here.
+        met: What was met while pairing starts and completes.
+        renaming: What became of the raw names, where rules were given.
+    """
+
+    events: EventRows
+    vocabulary: Vocabulary
+    met: Mapping[str, int]
+    renaming: Renaming | None
+
+
+@frozen(eq=False)
+class Change:
+    """The stage that changes each block on its own.
+
+    Attributes:
+        step: What to do with a block.
+        vocabulary: What the codes mean afterwards, where the step widens that.
+    """
+
+    step: Step
+    vocabulary: Vocabulary | None
+
+    def of(self, blocks: Sequence[Block], partition: Partition) -> Sequence[Block]:
+        """The blocks after the step."""
+        return [self._changed(block) for block in blocks]
+
+    def _changed(self, block: Block) -> Block:
+        after = self.step(block)
+        if self.vocabulary is None:
+            return after
+        return evolve(after, vocabulary=_at_home(self.vocabulary, block.vocabulary))
+
+
 @frozen(kw_only=True, eq=False)
 class Recipe:
     """How the rows of a partition become blocks.
@@ -83,45 +130,62 @@ class Recipe:
         tz: Zone of times that name none.
         labels: Role of a coded text → its labels in the whole log.
         vocabulary: What the codes mean, without the ids of customers and journeys: these stay in the partitions.
+        renaming: How the raw names become touchpoints, where rules were given.
         facts: Attributes of which every journey holds one value.
-        steps: What to do with each block, and the vocabulary after it, where the step widens that.
+        stages: What to do with the blocks, in order.
     """
 
     roles: Roles
     tz: str | None = None
     labels: Mapping[str, Labels] = field(factory=dict)
     vocabulary: Vocabulary = field(factory=lambda: Vocabulary(touchpoints=()))
+    renaming: Renaming | None = None
     facts: tuple[str, ...] = ()
-    steps: tuple[tuple[Step, Vocabulary | None], ...] = ()
+    stages: tuple[Change | Attaching, ...] = ()
 
-    def listing(self, table: pa.Table) -> Listing:
+    def listing(self, partition: Partition) -> Listing:
         """What the rows hold."""
-        rows = self._rows(table)
+        rows = self._rows(partition.rows)
         return Listing(
-            rows=table.num_rows, kept=rows.size, rejected=_placeless(rows.tally.rejected),
+            rows=partition.rows.num_rows, kept=rows.size, rejected=_placeless(rows.tally.rejected),
             odd=_placeless(rows.tally.odd),
             moved=rows.tally.moved, ambiguous=rows.tally.ambiguous,
             labels={role: tuple(labels.names[1:]) for role, labels in rows.labels.items()},
         )  # fmt: skip
 
-    def events(self, table: pa.Table) -> tuple[EventRows, Vocabulary, dict[str, int]]:
-        """Events in the codes of the whole log, what these mean here, and what was met while pairing them."""
+    def events(self, table: pa.Table) -> Found:
+        """Events in the codes of the whole log, and what was met on the way."""
         rows = self._rows(table)
         arrays = {role: self._recoded(role, array, rows) for role, array in rows.arrays.items()}
-        events, _, met = events_of(arrays, self.labels, self.roles, None)
+        events, renaming, met = events_of(arrays, self.labels, self.roles, self.renaming)
         own = evolve(self.vocabulary, customers=rows.identifiers["customer"], journeys=rows.identifiers.get("journey"))
-        return evolve(events, order=_order(events)), own, met
+        return Found(evolve(events, order=_order(events)), own, met, renaming)
 
-    def blocks(self, table: pa.Table) -> Iterator[Block]:
-        """The blocks after all steps."""
-        events, vocabulary, _ = self.events(table)
-        for plain in group(events, vocabulary) if events.time.size else ():
-            (block,), _ = promote([plain], self.facts)
-            for step, wider in self.steps:
-                block = step(block)
-                if wider is not None:
-                    block = evolve(block, vocabulary=_at_home(wider, vocabulary))
-            yield block
+    def then(self, stage: Change | Attaching) -> Recipe:
+        """The recipe with a further stage."""
+        return evolve(self, stages=(*self.stages, stage))
+
+    def blocks(self, partition: Partition) -> Sequence[Block]:
+        """The blocks after all stages."""
+        return reduce(lambda blocks, stage: stage.of(blocks, partition), self.stages, self._plain(partition.rows))
+
+    def attached(self, partition: Partition) -> tuple[Sequence[Block], Attached]:
+        """The blocks, and what became of the answers that the last stage attaches."""
+        *before, last = self.stages
+        assert isinstance(last, Attaching)
+        return last.attached(evolve(self, stages=tuple(before)).blocks(partition), partition)
+
+    def owners(self, wanted: Texts, partition: Partition) -> Owners:
+        """Which of these ids of journeys are here."""
+        return owners_of(self.blocks(partition), wanted, partition.number)
+
+    def _plain(self, table: pa.Table) -> Sequence[Block]:
+        if not table.num_rows:
+            return ()
+        found = self.events(table)
+        if not found.events.time.size:
+            return ()
+        return [promote([plain], self.facts)[0][0] for plain in group(found.events, found.vocabulary)]
 
     def _rows(self, table: pa.Table) -> Rows:
         fields = fields_of(self.roles)

@@ -89,11 +89,12 @@ class CreditFigure(FigureExporter[CreditTable | CreditComparison]):
         more = max((len(table) for table in tables.values()), default=0) - len(order)
         foot = [suppressed(everything), f"{more:,} more touchpoints are not shown." if more else ""]
         if len(rows) == 1:
-            one = panel(next(iter(rows.values())), axis="conversions", most=MOST_ROWS + 1)
+            one = panel(next(iter(rows.values())), axis=_unit(tables), most=MOST_ROWS + 1)
             return panels_figure(pen, self.heading(obj), words, [one], foot=foot)
         scale = limits_of([row for _, row in _drawn(everything)], 0.0, math.inf)
         panels = [
-            _small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each) for name, each in rows.items()
+            _small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each, _unit(tables))
+            for name, each in rows.items()
         ]
         return multiples_figure(pen, self.heading(obj), words, panels, foot=foot) if panels else panels_figure(
             pen, self.heading(obj), words, [panel([])]
@@ -106,14 +107,19 @@ def _of(table: CreditTable, order: Sequence[str]) -> list[tuple[str, Estimate]]:
     return [(name, table.get(name, none)) for name in order]
 
 
-def _small(one: Panel, named: Sequence[tuple[str, Estimate]]) -> Panel:
+def _unit(tables: Mapping[str, CreditTable]) -> str:
+    """Conversions, or the unit of their values."""
+    return next((table.direct.unit for table in tables.values() if table.value is not None), "conversions")
+
+
+def _small(one: Panel, named: Sequence[tuple[str, Estimate]], axis: str) -> Panel:
     """The panel with its values as the only cells, and a row for each touchpoint whether it has a value or not."""
     drawn = iter(one.rows)
     rows = [
         Row(label=label, value=0.0, cells=("–",)) if each.value is None else _value_only(next(drawn))
         for label, each in named
     ]
-    return evolve(one, rows=rows, heads=("value",), axis="conversions")
+    return evolve(one, rows=rows, heads=("value",), axis=axis)
 
 
 def _value_only(row: Row) -> Row:

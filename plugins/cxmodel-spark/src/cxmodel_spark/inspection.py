@@ -1,4 +1,4 @@
-"""The survey: what reading finds out about the blocks of a log, as a small state that merges."""
+"""The inspection: what reading finds out about the blocks of a log, as a small state that merges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cxmodel.tallies.codec import allow
 
 @allow
 @frozen(kw_only=True, eq=False)
-class Survey:
+class Inspection:
     """What reading finds out.
 
     Attributes:
@@ -32,6 +32,7 @@ class Survey:
         giants: Customers with more events than a customer has, in words.
         keys: What the fingerprint is made of.
         met: What was met while pairing starts and ends.
+        names: (names,) rows of each raw name, dropped or kept; empty without rules.
     """
 
     counts: Counts = field(factory=no_counts)
@@ -44,6 +45,7 @@ class Survey:
     giants: tuple[str, ...] = ()
     keys: int = 0
     met: Mapping[str, int] = field(factory=dict)
+    names: Ints = field(factory=lambda: np.zeros(0, np.int64))
 
     def notes(self, facts: Sequence[str], roles: Roles) -> list[str]:
         """What was found, in words."""
@@ -53,10 +55,10 @@ class Survey:
         return notes
 
 
-def survey_of(block: Block, roles: Roles) -> Survey:
+def inspection_of(block: Block, roles: Roles) -> Inspection:
     """What one block, as it was grouped, tells."""
     coded = {name: codes_by_touchpoint(block, name) for name in roles.named}
-    return Survey(
+    return Inspection(
         counts=counts_of(block), constant=tuple(promote([block], roles.attributes)[1]),
         lowest={name: low for name, (low, _) in coded.items()},
         highest={name: high for name, (_, high) in coded.items()},
@@ -65,17 +67,18 @@ def survey_of(block: Block, roles: Roles) -> Survey:
     )  # fmt: skip
 
 
-def merge_surveys(a: Survey, b: Survey) -> Survey:
+def merge_inspections(a: Inspection, b: Inspection) -> Inspection:
     """What both tell."""
     met = {words: a.met.get(words, 0) + b.met.get(words, 0) for words in {**a.met, **b.met}}
+    names = a.names + b.names if a.names.size and b.names.size else a.names if a.names.size else b.names
     if a.constant is None or b.constant is None:
-        return evolve(b if a.constant is None else a, met=met)
-    return Survey(
+        return evolve(b if a.constant is None else a, met=met, names=names)
+    return Inspection(
         counts=merge_counts(a.counts, b.counts), constant=tuple(name for name in a.constant if name in b.constant),
         lowest={name: np.minimum(a.lowest[name], b.lowest[name]) for name in a.lowest},
         highest={name: np.maximum(a.highest[name], b.highest[name]) for name in a.highest},
         crossed=a.crossed + b.crossed, twins=a.twins + b.twins, ties=a.ties + b.ties, giants=(*a.giants, *b.giants),
-        keys=(a.keys + b.keys) % 2**64, met=met,
+        keys=(a.keys + b.keys) % 2**64, met=met, names=names,
     )  # fmt: skip
 
 

@@ -1,78 +1,21 @@
-"""Groupings: what results can be broken down by. Each turns observations into groups."""
+"""Groupings by facts: columns, touchpoints, transitions, bins of numbers."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Unit, Vocabulary
-from cxmodel.data.times import DAY, Offsets
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.readings import Facts
 from cxmodel.model.transitions import Transition
 from cxmodel.stats.arrays import Ints, distinct_codes, integers, ranges
-
-K = TypeVar("K")
-K1 = TypeVar("K1")
-K2 = TypeVar("K2")
-
-UNITS: Final[frozenset[Unit]] = frozenset({"customer", "journey", "event", "transition", "response"})
-NONE: Final = -1
-ByName: TypeAlias = Literal[
-    "touchpoint", "stage", "channel", "department", "contact", "persona", "source", "question", "kind"
-]
-
-
-class Assigned(NamedTuple):
-    """Rows of the observations and their group; −1 for no group. A row may stand in several groups."""
-
-    rows: Ints
-    group: Ints
-
-
-class By(ABC, Generic[K]):
-    """What to group by; K is the type of a group's label."""
-
-    __slots__ = ()
-    units: ClassVar[frozenset[Unit]] = UNITS
-
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """What the grouping is called in results, one name per part."""
-
-    @abstractmethod
-    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
-        """The groups of observations; every row appears at least once."""
-
-    @abstractmethod
-    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[K]:
-        """Labels of group codes."""
-
-    @abstractmethod
-    def size(self, vocabulary: Vocabulary) -> int:
-        """One more than the highest possible group code."""
-
-    def overlapping(self, facts: Facts, unit: Unit) -> bool:
-        """Whether an observation may stand in several groups."""
-        return False
-
-    def views(self, facts: Facts) -> Sequence[Facts]:
-        """What can be asked within the groups, where that differs; a metric needs one view in which it can be had."""
-        return (facts,)
-
-    def missing(self, facts: Facts, unit: Unit) -> str | None:
-        """Why observations of this unit cannot be grouped so, or None when they can."""
-        if unit in self.units:
-            return None
-        return f"{_plural(unit)} cannot be grouped by {' and '.join(self.names)}"
+from cxmodel.tallies.groupings.base import NONE, Assigned, By
 
 
 @frozen
@@ -189,115 +132,6 @@ class ByTransition(By[Transition]):
 
 
 @frozen
-class ByQuestion(By[str]):
-    """By question of the survey."""
-
-    units: ClassVar[frozenset[Unit]] = frozenset({"response"})
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """``("question",)``."""
-        return ("question",)
-
-    def views(self, facts: Facts) -> Sequence[Facts]:
-        """One question at a time."""
-        return [evolve(facts, questions={name: each}) for name, each in facts.questions.items()] or (facts,)
-
-    def size(self, vocabulary: Vocabulary) -> int:
-        """Number of questions."""
-        return len(vocabulary.questions)
-
-    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
-        """Names of the questions."""
-        names = list(vocabulary.questions)
-        return [names[code] for code in integers(codes)]
-
-    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
-        """The question that each answer answers."""
-        assert block.answers is not None
-        return Assigned(np.arange(at.size), block.answers.question[at])
-
-
-Period: TypeAlias = Literal["year", "month", "week", "day"]
-_MONDAY: Final = 3  # 1970-01-01 was a Thursday: days since a Monday are days since the epoch plus 3
-
-
-@frozen
-class ByPeriod(By[date]):
-    """By year, month, week or day, told by its first day in a zone.
-
-    An event and a transition belong to the period of their time, a journey and a customer to that of the first
-    event, a response to that of its own time.
-    """
-
-    period: Period
-    tz: str = "UTC"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The period's name."""
-        return (self.period,)
-
-    def size(self, vocabulary: Vocabulary) -> int:
-        """Days in ten thousand years."""
-        return 4_000_000
-
-    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[date]:
-        """First day of each period."""
-        return [date(1, 1, 1) + timedelta(days=int(code)) for code in codes]
-
-    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
-        """The period of each observation's time."""
-        times = _times(block, unit, at)
-        known_ = times != np.iinfo(np.int64).min
-        codes = np.full(at.size, NONE)
-        wall = Offsets.around(self.tz, times[known_]).to_wall(times[known_])
-        codes[known_] = self._first_day(wall // DAY) + 719_162
-        return Assigned(np.arange(at.size), codes)
-
-    def _first_day(self, day: Ints) -> Ints:
-        if self.period == "day":
-            return day
-        if self.period == "week":
-            return day - (day + _MONDAY) % 7
-        unit = "datetime64[M]" if self.period == "month" else "datetime64[Y]"
-        return day.astype("datetime64[D]").astype(unit).astype("datetime64[D]").astype(np.int64)
-
-
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-@frozen
-class ByClock(By[str]):
-    """By day of the week or hour of the day in a zone; times as in `ByPeriod`."""
-
-    part: Literal["weekday", "hour"]
-    tz: str = "UTC"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The part's name."""
-        return (self.part,)
-
-    def size(self, vocabulary: Vocabulary) -> int:
-        """7 or 24."""
-        return 7 if self.part == "weekday" else 24
-
-    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[str]:
-        """``"Monday"`` … or ``"00"`` … ``"23"``."""
-        return [_WEEKDAYS[code] if self.part == "weekday" else f"{code:02d}" for code in integers(codes)]
-
-    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
-        """From the wall clock."""
-        times = _times(block, unit, at)
-        there = times != np.iinfo(np.int64).min
-        wall = Offsets.around(self.tz, times[there]).to_wall(times[there])
-        codes = np.full(at.size, NONE)
-        codes[there] = (wall // DAY + _MONDAY) % 7 if self.part == "weekday" else wall % DAY // 3_600_000_000
-        return Assigned(np.arange(at.size), codes)
-
-
-@frozen
 class Bin:
     """A half-open bin [low, high)."""
 
@@ -368,58 +202,6 @@ class ByBins(By[str]):
         return np.where(np.isnan(numbers) | (codes < 0) | (codes >= len(self.edges) - 1), NONE, codes)
 
 
-@frozen
-class ByBoth(By[tuple[K1, K2]], Generic[K1, K2]):
-    """Every combination of two groupings; unassigned where either is."""
-
-    first: By[K1]
-    second: By[K2]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of both."""
-        return (*self.first.names, *self.second.names)
-
-    def views(self, facts: Facts) -> Sequence[Facts]:
-        """The views of one within those of the other."""
-        return [inner for outer in self.first.views(facts) for inner in self.second.views(outer)]
-
-    def missing(self, facts: Facts, unit: Unit) -> str | None:
-        """What is missing for either."""
-        return self.first.missing(facts, unit) or self.second.missing(facts, unit)
-
-    def overlapping(self, facts: Facts, unit: Unit) -> bool:
-        """When either overlaps."""
-        return self.first.overlapping(facts, unit) or self.second.overlapping(facts, unit)
-
-    def size(self, vocabulary: Vocabulary) -> int:
-        """Product of the sizes."""
-        return self.first.size(vocabulary) * self.second.size(vocabulary)
-
-    def labels(self, vocabulary: Vocabulary, codes: Ints) -> list[tuple[K1, K2]]:
-        """Pairs of labels."""
-        width = self.second.size(vocabulary)
-        left, right = (
-            self.first.labels(vocabulary, codes // width),
-            self.second.labels(vocabulary, codes % width),
-        )
-        return list(zip(left, right, strict=True))
-
-    def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
-        """Each group of the first with each group of the second, row by row."""
-        a, b = self.first.assign(block, unit, at), self.second.assign(block, unit, at)
-        width = self.second.size(block.vocabulary)
-        if a.rows.size == at.size and b.rows.size == at.size:
-            rows, left, right = a.rows, a.group, b.group[np.argsort(b.rows, kind="stable")][a.rows]
-        else:
-            order = np.argsort(b.rows, kind="stable")
-            count = np.bincount(b.rows, minlength=at.size)
-            start = np.cumsum(count) - count
-            rows, left = np.repeat(a.rows, count[a.rows]), np.repeat(a.group, count[a.rows])
-            right = b.group[order][ranges(start[a.rows], count[a.rows])]
-        return Assigned(rows, np.where((left < 0) | (right < 0), NONE, left * width + right))
-
-
 def _held(column: NDArray[Any]) -> Ints:
     """Codes as groups: the missing one becomes −1."""
     codes = column.astype(np.int64)
@@ -471,22 +253,3 @@ def _numbers(column: NDArray[Any], labels: Labels | None) -> NDArray[np.float64]
         except ValueError:
             raise InvalidValueError(f"cannot make bins of text: {text!r} is not a number") from None
     return np.asarray(values[column])
-
-
-def _times(block: Block, unit: Unit, at: Ints) -> Ints:
-    if unit == "response":
-        assert block.answers is not None
-        return block.answers.time[at]
-    if unit in ("event", "transition"):
-        return block.time[at]
-    journeys = block.customer_offsets[at] if unit == "customer" else at
-    first = block.journey_offsets[journeys]
-    out = np.full(at.size, np.iinfo(np.int64).min)
-    there = first < block.events
-    there &= block.lengths[journeys] > 0
-    out[there] = block.time[first[there]]
-    return out
-
-
-def _plural(unit: Unit) -> str:
-    return "answers" if unit == "response" else f"{unit}s"

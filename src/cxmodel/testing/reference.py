@@ -1,4 +1,4 @@
-"""The slow, obviously right implementation that the core is compared with: lists, dicts, fractions, brute force.
+"""The slow, obviously right implementation that any source of journeys is compared with: lists, fractions, brute force.
 
 Nothing here is shared with the library: rows in, plain numbers out.
 """
@@ -21,6 +21,8 @@ Edge = tuple[str, str]
 
 @frozen
 class Event:
+    """One event, with how many were filtered out before it."""
+
     touchpoint: str
     time: int  # µs UTC
     row: int = 0
@@ -31,16 +33,20 @@ class Event:
 
 @frozen
 class Trip:
+    """One journey."""
+
     customer: str
     journey: str | None
     events: tuple[Event, ...] = field()
 
     @property
     def path(self) -> tuple[str, ...]:
+        """The touchpoints in order."""
         return tuple(event.touchpoint for event in self.events)
 
 
 def micros(text: object) -> int:
+    """A time in ISO 8601 as µs since 1970; UTC where it names no zone."""
     moment = datetime.fromisoformat(str(text))
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +54,7 @@ def micros(text: object) -> int:
 
 
 def blank(text: object) -> bool:
+    """Whether a value is missing."""
     return text is None or not str(text).strip(" ")
 
 
@@ -73,6 +80,7 @@ def trips(rows: Sequence[Row]) -> list[Trip]:
 
 
 def split(trips: Iterable[Trip], *, gap: int | None = None, at: Collection[str] = ()) -> list[Trip]:
+    """Journeys cut where two events lie more than the gap apart, and after each event at these touchpoints."""
     out = []
     for trip in trips:
         pieces = [[trip.events[0]]]
@@ -85,6 +93,7 @@ def split(trips: Iterable[Trip], *, gap: int | None = None, at: Collection[str] 
 
 
 def merge_repeats(trips: Iterable[Trip]) -> list[Trip]:
+    """Consecutive events at one touchpoint become one."""
     out = []
     for trip in trips:
         events = []
@@ -97,14 +106,17 @@ def merge_repeats(trips: Iterable[Trip]) -> list[Trip]:
 
 
 def where(trips: Iterable[Trip], match: Callable[[Event], bool]) -> list[Trip]:
+    """Journeys with an event that matches."""
     return [trip for trip in trips if any(match(event) for event in trip.events)]
 
 
 def between(trips: Iterable[Trip], start: int, end: int) -> list[Trip]:
+    """Journeys that overlap [start, end)."""
     return [trip for trip in trips if trip.events[0].time < end and trip.events[-1].time >= start]
 
 
 def events_where(trips: Iterable[Trip], match: Callable[[Event], bool]) -> list[Trip]:
+    """Journeys with nothing but the events that match."""
     out = []
     for trip in trips:
         kept: list[Event] = []
@@ -144,6 +156,7 @@ def nodes(trips: Sequence[Trip]) -> dict[str, tuple[int, int, int, int]]:
 
 
 def paths(trips: Iterable[Trip]) -> Counter[tuple[str, ...]]:
+    """How many journeys take each path."""
     return Counter(trip.path for trip in trips)
 
 
@@ -179,18 +192,22 @@ def before_goal(trip: Trip, goal: Collection[str]) -> tuple[str, ...] | None:
 
 
 def conversions(trips: Iterable[Trip], goal: Collection[str]) -> list[tuple[str, ...]]:
+    """What lies before the goal in each journey that reaches it."""
     return [path for trip in trips if (path := before_goal(trip, goal)) is not None]
 
 
 def first_credit(trips: Iterable[Trip], goal: Collection[str]) -> Counter[str]:
+    """A conversion belongs to the first touchpoint before it."""
     return Counter(path[0] for path in conversions(trips, goal) if path)
 
 
 def last_credit(trips: Iterable[Trip], goal: Collection[str]) -> Counter[str]:
+    """A conversion belongs to the last touchpoint before it."""
     return Counter(path[-1] for path in conversions(trips, goal) if path)
 
 
 def linear_credit(trips: Iterable[Trip], goal: Collection[str]) -> dict[str, Fraction]:
+    """A conversion is shared equally by the touchpoints before it."""
     credit: dict[str, Fraction] = {}
     for path in conversions(trips, goal):
         for name in path:
@@ -279,14 +296,17 @@ def _solved(table: list[list[Fraction]]) -> list[Fraction]:
 
 
 def conversion_rate(trips: Sequence[Trip], goal: Collection[str]) -> Fraction:
+    """The share of journeys that reach the goal."""
     return Fraction(len(conversions(trips, goal)), len(trips))
 
 
 def length(trips: Sequence[Trip]) -> Fraction:
+    """Events per journey."""
     return Fraction(sum(len(trip.events) for trip in trips), len(trips))
 
 
 def duration_s(trips: Sequence[Trip]) -> Fraction:
+    """Seconds from the first to the last event, on average."""
     return Fraction(sum(trip.events[-1].time - trip.events[0].time for trip in trips), 10**6 * len(trips))
 
 
@@ -356,12 +376,14 @@ def _place(  # noqa: PLR0911 - one return per rule
 
 
 def nps(scores: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """The net promoter score."""
     weights = weights or [1.0] * len(scores)
     points = [(score >= 9) - (score <= 6) for score in scores]
     return 100 * sum(w * p for w, p in zip(weights, points, strict=True)) / sum(weights)
 
 
 def mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """The weighted mean."""
     weights = weights or [1.0] * len(values)
     return sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
 
