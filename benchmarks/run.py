@@ -102,8 +102,9 @@ ROWS = (
     Row(task="outlook"),
     Row(task="position", seconds=0.5),
     Row(task="positions"),
-    Row(task="graph_2gb", sizes=(TEN_TIMES, TEN_TIMES)),
-    Row(task="one_pass_2gb", sizes=(TEN_TIMES, TEN_TIMES)),
+    Row(task="one_pass_500mb", gigabytes={WHOLE: 0.5}, sizes=(WHOLE, WHOLE)),
+    Row(task="graph_2gb", gigabytes={TEN_TIMES: 2.0}, sizes=(TEN_TIMES, TEN_TIMES)),
+    Row(task="one_pass_2gb", gigabytes={TEN_TIMES: 2.0}, sizes=(TEN_TIMES, TEN_TIMES)),
 )  # fmt: skip
 
 

@@ -117,6 +117,11 @@ def one_pass_2gb(path: str) -> int:
     return one_pass(path, "2GB")
 
 
+def one_pass_500mb(path: str) -> int:
+    """The pass under a limit of 500 MB."""
+    return one_pass(path, "500MB")
+
+
 def nps(path: str) -> int:
     """Read the events and the answers, attach, and NPS by touchpoint with intervals."""
     import cxmodel as cx
@@ -235,7 +240,19 @@ class Task:
 
 
 READERS = (reading_polars, reading_duckdb_arrow, reading_duckdb_numpy)
-FROM_FILE = (prepare, graph, transitions, variants, credits, funnel, one_pass, graph_2gb, one_pass_2gb, nps)
+FROM_FILE = (
+    prepare,
+    graph,
+    transitions,
+    variants,
+    credits,
+    funnel,
+    one_pass,
+    one_pass_500mb,
+    graph_2gb,
+    one_pass_2gb,
+    nps,
+)
 TASKS: dict[str, Task] = {work.__name__: Task(work) for work in (*READERS, *FROM_FILE)} | {
     "markov": Task(markov, _journeys),
     "markov_replicates": Task(markov_replicates, _journeys),

@@ -5,10 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import cxmodel as cx
 import cxmodel.metrics
+from cxmodel.metrics.builtin import cxmodel_metrics
 
 DOCS = Path(__file__).parents[1] / "docs"
+SHOWN = {
+    "unit of analysis": "unit of analysis",
+    "unit": r"\bunit\b",
+    "range": r"\brange\b",
+    "direction": r"\bdirection\b|\bbetter\b",
+    "numerator and denominator, or formula": r"denominator|\bformula\b",
+    "interval": r"\bintervals?\b",
+    "source": r"\(https://doi\.org/|\*\*sources?\b",
+    "a worked number": r"\{doctest\}",
+    "what not to conclude": "misuse|what not to conclude",
+}
 MODULES = {"by", "datasets", "errors", "metrics"}
 
 
@@ -38,3 +52,18 @@ def test_every_page_is_reached_from_the_index() -> None:
             found = {each for name in names for each in page.parent.glob(f"{name}.md")}
             waiting += found - seen
     assert seen == set(DOCS.rglob("*.md")) - set((DOCS / "_build").rglob("*.md"))
+
+
+@pytest.mark.parametrize("metric", cxmodel_metrics(), ids=lambda metric: metric.name)
+def test_every_metric_has_a_page_that_says_what_its_number_is(metric: type) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (DOCS / "methods").glob("*.md") if path.stem != "edge-cases"]
+    named = [page for page in pages if re.search(rf"\b{metric.__name__}\b", page)]
+    lacking = [[part for part, words in SHOWN.items() if not re.search(words, page, re.IGNORECASE)] for page in named]
+    assert min(lacking, key=len, default=["a page"]) == []
+
+
+@pytest.mark.parametrize("metric", cxmodel_metrics(), ids=lambda metric: metric.name)
+def test_every_metric_has_a_docstring_with_a_summary_of_one_line(metric: type) -> None:
+    first, *rest = (metric.__doc__ or "").splitlines()
+    assert first.endswith(".")
+    assert not rest or not rest[0].strip()

@@ -30,7 +30,8 @@ from cxmodel.analysis.what_if import WhatIf
 from cxmodel.analysis.what_if_fitting import WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
 from cxmodel.data.attaching import Attached, attach
-from cxmodel.data.populations import MemoryPopulation, Step
+from cxmodel.data.parts import Step
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
 from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownColumnError, UnknownNameError, unknown
@@ -525,7 +526,7 @@ def read_events(
         unmatched: What becomes of names that no rule matches: ``"keep"`` their own name, or ``"other"``.
         preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
-        memory_limit: Limit of the reading engine (``"2GB"``).
+        memory_limit: Limit of memory (``"2GB"``); what does not fit waits in temporary files, with the same answers.
 
     Returns:
         The journeys, prepared once.

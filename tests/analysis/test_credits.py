@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.laws import reference
 from tests.laws.reading import credit_of, in_blocks, read
-from tests.laws.reference import Event, Trip
 
 import cxmodel as cx
 from cxmodel import metrics
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError
 from cxmodel.exporters.json import dumps, loads
-from cxmodel.testing import Row, logs
+from cxmodel.testing import Row, logs, reference
+from cxmodel.testing.reference import Event, Trip
 
 few = settings(max_examples=6)
 GOAL = cx.Goal("there", touchpoints=["p003"])

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cxmodel as cx
-from cxmodel.analysis.impact import e_values
+from cxmodel.analysis.e_values import e_values
 from cxmodel.analysis.impact_results import ImpactTable
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.selecting import keep_journeys
+from cxmodel.datasets.planted_walks import Mechanism
 from cxmodel.exporters.json import dumps, loads
 from cxmodel.stats.intervals import newcombe_difference
 
@@ -27,6 +27,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 GOAL = cx.Goal("purchase", touchpoints=["pay"])
 CHECKOUT = cx.Goal("purchase", touchpoints=["Checkout"])
 Instead = Literal["nothing", "another"]
+MECHANISMS: tuple[Mechanism, ...] = ("interaction", "position", "repetition")
 Impact = cx.metrics.Impact
 
 
@@ -53,46 +54,62 @@ def planted(seed: int = 0) -> cx.Journeys:
     return log.with_customers(study.customers.to_dicts(), customer="customer", attributes=["persona"])
 
 
-def mechanisms() -> Any:
-    """The mechanisms of the coverage benchmark."""
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage_impact.py"
-    spec = importlib.util.spec_from_file_location("coverage_impact", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@cache
+def walked(mechanism: Mechanism, seed: int, journeys: int = 5000) -> cx.Journeys:
+    study = cx.datasets.walks(mechanism, journeys, seed)
+    table = pa.table({name: study.events[name] for name in ("customer", "journey", "touchpoint", "time")})
+    log = cx.read_events(table, customer="customer", journey="journey", touchpoint="touchpoint", time="time")
+    people = pa.table(dict(study.customers.columns))
+    return log.with_customers(people, customer="customer", attributes=["persona"])
 
 
 # the slow, obviously right way
 
-STEPS = {"nothing": (0, 1, 4, 8), "another": tuple(range(32))}
 
-
-def slow_effect(paths: list[str], personas: list[str], touchpoint: str, instead: Instead) -> tuple[float, int, float]:
-    """Effect among the exposed that can be compared, how many these are, and the sum of differences."""
-    sets: dict[object, list[tuple[bool, bool, float]]] = defaultdict(list)
-    for path, persona in zip(paths, personas, strict=True):
-        whole = path.split()
-        before = whole[: whole.index("pay")] if "pay" in whole else whole
+def slow_nothing(rows: list[tuple[list[str], str, float]], touchpoint: str) -> tuple[int, float]:
+    """How many of the exposed can be compared, and the sum of differences to those that never pass it."""
+    sets: dict[object, list[tuple[bool, float]]] = defaultdict(list)
+    for before, persona, won in rows:
         first = before.index(touchpoint) if touchpoint in before else None
-        for begin, end in zip(STEPS[instead], [*STEPS[instead][1:], 99], strict=True):
-            reached = begin <= len(before) if instead == "nothing" else begin < len(before)
-            if not reached or (first is not None and first < begin):
-                continue
-            now = first is not None and first < end
-            later = first is not None and not now
-            history = (begin, persona, before[0] if begin else None)
-            if now or not later or instead == "another":
-                sets[history].append((now, later, float("pay" in whole)))
+        for begin, end in ((0, 1), (1, 4), (4, 8), (8, 99)):
+            now = first is not None and begin <= first < end
+            if begin <= len(before) and (first is None or now):
+                sets[begin, persona, before[0] if begin else None].append((now, won))
     lift, n = 0.0, 0
-    for rows in sets.values():
-        exposed = [won for now, _, won in rows if now]
-        others = [won for now, _, won in rows if not now]
+    for each in sets.values():
+        exposed, others = [won for now, won in each if now], [won for now, won in each if not now]
         if exposed and others:
             lift += sum(exposed) - len(exposed) * sum(others) / len(others)
             n += len(exposed)
-    return (lift / n if n else 0.0), n, lift
+    return n, lift
+
+
+def slow_another(rows: list[tuple[list[str], str, float]], touchpoint: str) -> tuple[int, float]:
+    """The same to those that pass another in its place, from the last step back, leaning on three more journeys."""
+    expected: dict[object, float] = {}
+    usual, weights, lift, n = 0.0, 0.0, 0.0, 0
+    for step in range(max(len(before) for before, _, _ in rows) - 1, -1, -1):
+        sets: dict[object, list[tuple[bool, float, float]]] = defaultdict(list)
+        for before, persona, won in rows:
+            if len(before) > step and touchpoint not in before[:step]:
+                ahead = expected.get((step + 1, persona, before[0]), won) if len(before) > step + 1 else won
+                history = (step, persona, before[0] if step else None)
+                sets[history].append((before[step] == touchpoint, won, ahead))
+        for each in sets.values():
+            exposed, others = [won for now, won, _ in each if now], [ahead for now, _, ahead in each if not now]
+            if exposed and others:
+                weight = len(exposed) * len(others) / (len(exposed) + len(others))
+                usual += weight * (sum(exposed) / len(exposed) - sum(others) / len(others))
+                weights += weight
+        for place, each in sets.items():
+            exposed, others = [won for now, won, _ in each if now], [ahead for now, _, ahead in each if not now]
+            more = 3 * len(exposed) / (len(exposed) + 3)
+            lean = sum(exposed) / len(exposed) - (usual / weights if weights else 0.0) if exposed else 0.0
+            expected[place] = (sum(others) + more * lean) / (len(others) + more)
+            if exposed and others:
+                lift += sum(exposed) - len(exposed) * expected[place]
+                n += len(exposed)
+    return n, lift
 
 
 walk = st.lists(st.sampled_from(["a", "b", "c", "pay"]), min_size=1, max_size=10).map(" ".join)
@@ -101,23 +118,37 @@ logs = st.lists(st.tuples(walk, st.sampled_from(["x", "y"])), min_size=1, max_si
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(logs, st.sampled_from(["nothing", "another"]))
 def test_equals_the_slow_way(rows: list[tuple[str, str]], instead: Instead) -> None:
     paths, personas = [path for path, _ in rows], [persona for _, persona in rows]
     table = read(paths, persona=personas).measure(Impact(outcome=GOAL, adjust_for=["persona"], instead=instead))
+    split = [(path.split(), persona) for path, persona in rows]
+    known = [(path[: path.index("pay")] if "pay" in path else path, who, float("pay" in path)) for path, who in split]
+    slow = {"nothing": slow_nothing, "another": slow_another}[instead]
     for name, row in table.items():
-        effect, n, lift = slow_effect(paths, personas, name, instead)
+        n, lift = slow(known, name)
         assert row.n == n
         if row.effect.value is None:
             assert n == 0 or "only journeys that reach the goal" in str(row.effect.reason)
             continue
-        assert row.effect.value == pytest.approx(effect, abs=1e-9)
+        assert row.effect.value == pytest.approx(lift / n, abs=1e-9)
         assert row.population.require() == pytest.approx(lift / len(paths), abs=1e-9)
         assert row.relative.require() == pytest.approx(lift / sum("pay" in path for path in paths), abs=1e-9)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
+@given(logs)
+def test_without_choosing_it_is_one_of_the_two(rows: list[tuple[str, str]]) -> None:
+    journeys = read([path for path, _ in rows], persona=[persona for _, persona in rows])
+    table = journeys.measure(Impact(outcome=GOAL, adjust_for=["persona"]))
+    chosen: Instead = "nothing" if table.instead == "nothing" else "another"
+    same = journeys.measure(Impact(outcome=GOAL, adjust_for=["persona"], instead=chosen))
+    assert table.instead == same.instead
+    assert table.to_records() == same.to_records()
+
+
+@settings(max_examples=6)
 @given(logs, st.lists(st.sampled_from(["a", "b", "c", "new", "pay"]), max_size=5))
 def test_nothing_after_the_goal_is_looked_at(rows: list[tuple[str, str]], more: list[str]) -> None:
     paths = [path for path, _ in rows]
@@ -126,7 +157,7 @@ def test_nothing_after_the_goal_is_looked_at(rows: list[tuple[str, str]], more: 
     assert read(paths).measure(metric).to_records() == read(longer).measure(metric).to_records()
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(logs)
 def test_blocks_apart_give_the_same(rows: list[tuple[str, str]]) -> None:
     journeys = read([path for path, _ in rows], persona=[persona for _, persona in rows])
@@ -148,6 +179,25 @@ def test_blocks_apart_give_the_same(rows: list[tuple[str, str]]) -> None:
         assert values == pytest.approx(others, abs=1e-9, nan_ok=True)
 
 
+@settings(max_examples=6)
+@given(logs, st.lists(st.sampled_from(["a", "b", "c", "new"]), max_size=5))
+def test_nothing_after_the_answer_is_looked_at(rows: list[tuple[str, str]], more: list[str]) -> None:
+    scores = [len(path) % 11 for path, _ in rows]
+    metric = Impact(outcome=cx.metrics.MeanScore(question="how"))
+    tables = []
+    for extra in ([], more):
+        paths = [" ".join([path, *extra]) for path, _ in rows]
+        answers = [
+            {"who": str(who), "score": score, "at": START + timedelta(minutes=len(path.split()), seconds=-1)}
+            for who, ((path, _), score) in enumerate(zip(rows, scores, strict=True))
+        ]
+        scale = cx.Scale.own(0, 10, satisfied=8)
+        told = cx.read_responses(answers, customer="who", question="how", score="score", time="at", scale=scale)
+        tables.append(read(paths).with_responses(told).measure(metric))
+    assert tables[0].journeys == len(rows)
+    assert tables[0].to_records() == tables[1].to_records()
+
+
 # the planted truth
 
 
@@ -163,10 +213,12 @@ def test_recovers_the_planted_effects() -> None:
         assert all(row.interval is not None and row.interval.high - row.interval.low < 0.15 for row in rows)
     assert held >= 22
     table = tables[0]
+    assert table.instead == "nothing"
     assert table["Complaint"].effect.require() < 0 < table["Chat"].effect.require()
     assert "unadjusted" not in table["Chat"].flags
     assert "not_identifiable" in table["Home"].flags
     assert table["Home"].effect.value is None
+    assert "what_if(goal).ranking()" in str(table["Home"].effect.reason)
 
 
 def test_without_the_confounder_the_declared_control_fails() -> None:
@@ -209,28 +261,59 @@ def test_replicates_agree_with_the_jackknife() -> None:
 
 
 def test_longer_journeys_convert_more_and_touchpoints_do_nothing() -> None:
-    """Against stopping every touchpoint seems to work, and says so; against another touchpoint none does."""
-    module = mechanisms()
-    journeys = module.journeys_of(*module.lengths(np.random.default_rng(5), 3000, None))
-    fooled = journeys.measure(Impact(outcome=CHECKOUT))
-    sound = journeys.measure(Impact(outcome=CHECKOUT, instead="another"))
-    for name in module.NAMES:
+    """Against stopping every touchpoint seems to work, and says so; left alone the metric sees it and finds nothing."""
+    journeys = walked("length", 5)
+    fooled = journeys.measure(Impact(outcome=CHECKOUT, adjust_for=["persona"], instead="nothing"))
+    sound = journeys.measure(Impact(outcome=CHECKOUT, adjust_for=["persona"]))
+    assert sound.instead == "another"
+    for name in ("Ad", "Chat", "Complaint", "Gift"):
         assert "structural_lift" in fooled[name].flags
         assert fooled[name].placebo.require() == pytest.approx(fooled[name].effect.require(), abs=0.05)
-        assert 0.0 in sound[name].effect.interval
+        low_high = sound[name].effect.interval
+        assert low_high is not None
+        assert 0.0 in low_high
         assert "structural_lift" not in sound[name].flags
 
 
-@pytest.mark.parametrize(("rule", "most"), [("repeated", 0.08), ("interacting", 0.08), ("fading", 0.08)])
-def test_bias_under_other_mechanisms(rule: str, most: float) -> None:
-    module = mechanisms()
-    drawn = module.walks(getattr(module, rule))
-    truth = module.truth_of(drawn, 8000)
-    table = module.journeys_of(*drawn(np.random.default_rng(3), 8000, None)).measure(
-        Impact(outcome=CHECKOUT, adjust_for=["persona"])
-    )
-    for name in module.NAMES:
-        assert table[name].relative.require() == pytest.approx(truth[name], abs=most)
+def test_holds_the_truth_of_mechanisms_that_it_was_not_made_for() -> None:
+    """Of 36 intervals of 95 % two miss by chance, and the seeds are fixed."""
+    held = 0
+    for mechanism in MECHANISMS:
+        truth = cx.datasets.walks(mechanism, 1).truth["replacement_effect"]
+        tables = [
+            walked(mechanism, seed).measure(Impact(outcome=CHECKOUT, adjust_for=["persona"])) for seed in range(3)
+        ]
+        for name, planted in truth.items():
+            rows = [table[name].relative for table in tables]
+            held += sum(row.interval is not None and planted in row.interval for row in rows)
+            assert np.mean([row.require() for row in rows]) == pytest.approx(planted, abs=0.09)
+    assert held >= 31
+
+
+def test_iterated_standardisation_converges() -> None:
+    """With many journeys hardly anything is left of bias."""
+    table = walked("repetition", 1, 60_000).measure(Impact(outcome=CHECKOUT, adjust_for=["persona"]))
+    truth = cx.datasets.walks("repetition", 1).truth["replacement_effect"]
+    for name, planted in truth.items():
+        assert table[name].relative.require() == pytest.approx(planted, abs=0.035)
+
+
+def test_an_outcome_that_cannot_be_moved_is_a_control() -> None:
+    """What was so before the journey fails where it goes with the touchpoints, and holds once its cause is constant."""
+    rng = np.random.default_rng(4)
+    kinds = rng.choice(["x", "y"], 1500)
+    likely = {"x": [0.6, 0.2, 0.2], "y": [0.2, 0.2, 0.6]}
+    paths = [" ".join(rng.choice(["a", "b", "c"], rng.integers(1, 5), p=likely[kind])) for kind in kinds]
+    past = ["true" if rng.random() < (0.8 if kind == "x" else 0.2) else "false" for kind in kinds]
+    won = [" pay" if rng.random() < 0.4 else "" for _ in kinds]
+    journeys = read([f"{path}{end}" for path, end in zip(paths, won, strict=True)], kind=list(kinds), past=past)
+    wrong = journeys.measure(Impact(outcome=GOAL, control_outcomes=["past"]))
+    assert wrong.failed == wrong.control_outcomes == ("past",)
+    assert all("control_failed" in row.flags for row in wrong.values())
+    assert loads(dumps(wrong)) == wrong
+    sound = journeys.measure(Impact(outcome=GOAL, adjust_for=["kind"], control_outcomes=["past"]))
+    assert sound.failed == ()
+    assert not any("control_failed" in row.flags for row in sound.values())
 
 
 # what it must say, and what it must refuse
@@ -310,6 +393,8 @@ def test_e_values_of_the_source() -> None:
         ({"controls": ["z"]}, "'z'"),
         ({"seen": ["z"]}, "'z'"),
         ({"holdout": "persona"}, "held out"),
+        ({"control_outcomes": ["persona"]}, "control outcome 'persona' says 'x'"),
+        ({"control_outcomes": ["personal"]}, "Did you mean 'persona'"),
         ({"outcome": cx.Goal("g", touchpoints=["paid"])}, "'paid'"),
         ({"outcome": cx.metrics.Length()}, "neither"),
         ({"outcome": cx.metrics.MeanScore()}, "no answers"),

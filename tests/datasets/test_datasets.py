@@ -6,7 +6,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
+from math import exp
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +16,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxmodel.datasets import Study, Table, car_rental, known_truth, museum
+from cxmodel.datasets import Study, Table, car_rental, known_truth, museum, walks
+from cxmodel.datasets.planted_walks import Mechanism
 
 Maker = Callable[[int, int], Study]
 MAKERS: dict[str, Maker] = {
     "museum": lambda size, seed: museum(customers=size, seed=seed),
     "car_rental": lambda size, seed: car_rental(customers=size, seed=seed),
     "known_truth": lambda size, seed: known_truth(journeys=size, seed=seed),
+    "walks": lambda size, seed: walks("repetition", journeys=size, seed=seed),
 }
-DIGESTS = {"museum": "d07f11f1d56cec31", "car_rental": "6aeddaa4c70cceb7", "known_truth": "c849f5d685c079f5"}
+DIGESTS = {
+    "museum": "d07f11f1d56cec31",
+    "car_rental": "6aeddaa4c70cceb7",
+    "known_truth": "c849f5d685c079f5",
+    "walks": "5a0b1ece49069d06",
+}
 RANGES = {"nps": (0, 10), "ces2": (1, 7), "csat": (1, 5), "own:0:10:8:higher": (0, 10)}
 sizes = st.integers(1, 60)
 seeds = st.integers(0, 2**32)
@@ -78,7 +87,8 @@ def test_rows_are_lawful(make: Maker, size: int, seed: int) -> None:
     rows = tables(study)
     owner = {row["journey"]: row["customer"] for row in rows["journeys"]}
     assert len(owner) == len(rows["journeys"])
-    assert len({row["customer"] for row in rows["customers"]}) == len(rows["customers"]) == size
+    assert len({row["customer"] for row in rows["customers"]}) == len(rows["customers"])
+    assert size in (len(rows["customers"]), len(rows["journeys"]))
     assert set(owner.values()) == {row["customer"] for row in rows["customers"]}
     assert {event["journey"] for event in rows["events"]} == set(owner)
     for event in rows["events"]:
@@ -298,6 +308,89 @@ def test_planted_score_effects_are_additive() -> None:
     fitted = np.linalg.lstsq(design, np.array([answer["score"] for answer in answers], float), rcond=None)[0]
     planted = [5, 1, *(study.truth["score_effect"][name] for name in names)]
     assert fitted.tolist() == pytest.approx(planted, abs=0.08)
+
+
+SHARES = ((0.25, 0.375, 0.25, 0.125), (0.4, 0.3, 0.2, 0.1), (0.58, 0.21, 0.14, 0.07))
+NAMES = ("Ad", "Chat", "Complaint", "Gift")
+
+
+def works(mechanism: str, path: tuple[str, ...]) -> float:
+    """What the docstring says a path adds to the log odds."""
+    if mechanism == "repetition":
+        return {"Chat": 0.6, "Complaint": -1.0, "Gift": 1.0}.get(path[-1], 0.0) if path else 0.0
+    if mechanism == "position":
+        return 1.2 / (1 + path.index("Chat")) if "Chat" in path else 0.0
+    return 1.2 * ({"Chat", "Complaint"} <= set(path)) - 0.8 * ("Complaint" in path) + 0.6 * ("Gift" in path)
+
+
+def told_apart(mechanism: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """The shortest path that works alike, so that not all four million have to be walked."""
+    if mechanism == "repetition":
+        return path[-1:]
+    if mechanism == "position":
+        return path[: path.index("Chat") + 1] if "Chat" in path else ("Ad",) * len(path)
+    return tuple(sorted(set(path) - {"Ad"}))
+
+
+def share_converted(mechanism: str, shares: tuple[tuple[float, ...], ...]) -> float:
+    @cache
+    def ahead(persona: int, path: tuple[str, ...], steps: int) -> float:
+        if not steps:
+            return 0.0
+        converts = 1 / (1 + exp(2.6 - 0.6 * (persona - 1) - works(mechanism, path)))
+        silence = 1 - sum(shares[persona])
+        goes_on = silence * ahead(persona, path, steps - 1) + sum(
+            share * ahead(persona, told_apart(mechanism, (*path, name)), steps - 1)
+            for name, share in zip(NAMES, shares[persona], strict=True)
+        )
+        return converts + (1 - converts) * 0.75 * goes_on
+
+    return 0.3 * ahead(0, (), 12) + 0.4 * ahead(1, (), 12) + 0.3 * ahead(2, (), 12)
+
+
+@pytest.mark.parametrize("mechanism", ["interaction", "position", "repetition"])
+def test_effects_of_walks_are_those_of_the_mechanism(mechanism: Mechanism) -> None:
+    truth = walks(mechanism, 1).truth
+    whole = share_converted(mechanism, SHARES)
+    for code, name in enumerate(NAMES):
+        silent = tuple(tuple(0.0 if at == code else share for at, share in enumerate(row)) for row in SHARES)
+        instead = tuple(tuple(share / sum(row) for share in row) for row in silent)
+        assert truth["removal_effect"][name] == pytest.approx(1 - share_converted(mechanism, silent) / whole)
+        assert truth["replacement_effect"][name] == pytest.approx(1 - share_converted(mechanism, instead) / whole)
+    drawn = happened(walks(mechanism, 20_000, seed=3))
+    assert share(["Checkout" in seen for seen in drawn.values()]) == pytest.approx(whole, abs=0.012)
+
+
+def test_where_nothing_is_planted_nothing_is_true() -> None:
+    for mechanism in ("length", "nothing"):
+        for effects in walks(mechanism, 1).truth.values():
+            assert list(effects.values()) == pytest.approx([0.0] * 4, abs=1e-12)
+    study = walks("length", 20_000, seed=1)
+    lengths, won = defaultdict[object, int](int), set[object]()
+    for event in study.events.to_dicts():
+        lengths[event["journey"]] += event["touchpoint"] not in ("Home", "Checkout")
+        won |= {event["journey"]} if event["touchpoint"] == "Checkout" else set()
+    by_length: dict[int, list[bool]] = defaultdict(list)
+    for journey, length in lengths.items():
+        by_length[length].append(journey in won)
+    for length, converted in by_length.items():
+        assert share(converted) == pytest.approx(0.1 + 0.07 * length, abs=0.035)
+
+
+def test_customers_of_walks_return_with_their_persona() -> None:
+    study = walks("nothing", 4000, seed=2)
+    assert len(study.customers) == pytest.approx(0.75 * 4000, rel=0.03)
+    owner = dict(zip(study.journeys["journey"].tolist(), study.journeys["customer"].tolist(), strict=True))
+    first = {journey: min(seen.values()) for journey, seen in happened(study).items()}
+    last: dict[object, datetime] = {}
+    for journey, customer in owner.items():
+        assert customer not in last or first[journey] > last[customer]
+        last[customer] = first[journey]
+
+
+def test_an_unknown_mechanism_is_refused() -> None:
+    with pytest.raises(ValueError, match="'luck'; give 'interaction'"):
+        walks("luck")  # type: ignore[arg-type]
 
 
 def test_a_study_is_written_as_csv_that_reads_back(tmp_path: Path) -> None:

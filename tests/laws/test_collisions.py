@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.laws.reading import paths_of, read, whole
 
@@ -75,6 +79,40 @@ def test_paths_with_one_key(monkeypatch: pytest.MonkeyPatch, buckets: int) -> No
     monkeypatch.setattr(paths, "path_keys", few_values)
     assert paths_of(read(table)) == reference.paths(reference.trips(table))
     assert max(seeds) == 4
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_unions_of_paths_with_one_key(monkeypatch: pytest.MonkeyPatch, buckets: int) -> None:
+    """Parts that had to be hashed anew meet parts that had not, and paths collide only when parts meet."""
+    real = paths.path_keys
+    monkeypatch.setattr(paths, "_AT_ONCE", 3)
+    monkeypatch.setattr(
+        paths, "path_keys",
+        lambda offsets, codes, seed: real(offsets, codes, seed) % np.uint64(buckets) if seed < 2
+        else real(offsets, codes, seed),
+    )  # fmt: skip
+    parts: list[list[tuple[int, ...]]] = [[(1, 2), (1, 2), (3,)], [(2, 1)], [(1, 2)], [(3,), (2, 1), (2, 1, 1)]]
+    found = paths.union([variants(part) for part in parts])
+    assert as_counts(found) == Counter(path for part in parts for path in part)
+
+
+@given(parts=st.lists(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), max_size=8), max_size=4))
+def test_unions_of_paths(parts: list[list[list[int]]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "_AT_ONCE", 3)
+        found = paths.union([variants(part) for part in parts])
+    assert as_counts(found) == Counter(tuple(path) for part in parts for path in part)
+    assert (np.diff(found.key.astype(object)) > 0).all()
+
+
+def variants(taken: Sequence[Sequence[int]]) -> paths.Variants:
+    offsets = np.cumsum([0, *map(len, taken)])
+    return paths.distinct_paths(offsets, np.array([code for path in taken for code in path], np.uint8), None)
+
+
+def as_counts(found: paths.Variants) -> dict[tuple[int, ...], int]:
+    rows = zip(found.offsets[:-1].tolist(), found.offsets[1:].tolist(), found.count.tolist(), strict=True)
+    return {tuple(found.codes[a:b].tolist()): count for a, b, count in rows}
 
 
 def same_slot(size: int) -> Keys:

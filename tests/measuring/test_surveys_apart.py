@@ -58,3 +58,18 @@ def test_a_difference_across_logs_says_that_shared_customers_are_not_known() -> 
     a, b = (each.measure(cx.metrics.Nps()) for each in (one, other))
     assert "dependence_unknown" in a.minus(b, across=True).flags
     assert "dependence_unknown" not in a.minus(a).flags
+
+
+def test_a_difference_has_a_width_where_each_side_agrees() -> None:
+    """The same forty people, all pleased with one thing and all displeased with the other."""
+    rows = [{"who": who, "what": what, "score": score} for who in range(40) for what, score in (("a", 5), ("b", 1))]
+    survey = cx.read_responses(rows, customer="who", score="score", scale=cx.Scale.csat(), attributes=["what"])
+    found = survey.measure(cx.metrics.Csat(), by=cx.by.attribute("what"))
+    difference = found["a"].minus(found["b"])
+    assert difference.value == 1
+    assert difference.interval is not None
+    assert difference.interval.low < 0.95
+    assert difference.interval.method.startswith("MOVER")
+    same = found["a"].minus(found["a"]).interval
+    assert same is not None
+    assert (same.low, same.high) == (0, 0)

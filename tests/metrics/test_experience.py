@@ -26,6 +26,7 @@ from cxmodel.metrics.experience import (
     MemoryDecay,
     PeakEnd,
 )
+from cxmodel.stats.comparisons import benjamini_hochberg
 
 Build = Callable[..., cx.Journeys]
 DAY = timedelta(days=1)
@@ -225,3 +226,39 @@ def test_surprises_name_the_touchpoint_that_differs() -> None:
     assert {row.touchpoint: row.verdict for row in table.rows}["t0"] == "delight"
     of_each = log.measure(Surprises(), by="touchpoint")
     assert of_each["t0"] == log.where(passes="t0").measure(Surprises())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 5)), min_size=4, max_size=30),
+    st.lists(st.sampled_from(["new", "loyal", None]), min_size=5, max_size=5).filter(any),
+)
+def test_surprises_by_segment_are_those_of_the_segment_alone(
+    answers: list[tuple[int, int, int]], personas: list[str | None]
+) -> None:
+    rows = [
+        {"who": f"c{c}", "what": f"t{t}", "at": i, "score": s, "persona": personas[c]}
+        for i, (c, t, s) in enumerate(answers)
+    ]
+    log = scored.build(rows, blocks=3)
+    table = log.measure(Surprises(min_n=2, segment="persona"))
+    assert table.answers + table.without_segment == len(answers)
+    tested = [row for row in table.rows if row.p is not None]
+    adjusted: list[float] = (
+        benjamini_hochberg([row.p for row in tested if row.p is not None]).tolist() if tested else []
+    )
+    assert [row.p_adjusted for row in tested] == pytest.approx(adjusted)
+    for persona in {p for (c, _, _), p in zip(answers, (personas[c] for c, _, _ in answers), strict=True) if p}:
+        alone = scored.build([row for row in rows if row["persona"] == persona], blocks=2).measure(Surprises(min_n=2))
+        here = {row.touchpoint: row for row in table.rows if row.segment == persona}
+        assert len(here) == len(alone.rows)
+        for row in alone.rows:
+            found = here[row.touchpoint].to_dict()
+            for name in ("n", "mean", "expected", "value", "low", "high", "p", "spread", "delights", "disappointments"):
+                wanted = row.to_dict()[name]
+                assert found[name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), name
+
+
+def test_an_unknown_segment_is_refused() -> None:
+    log = scored([[5, 2, 3]])
+    with pytest.raises(cx.errors.NotMeasurableError, match="persona"):
+        log.measure(Surprises(segment="persona"))

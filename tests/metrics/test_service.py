@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import cxmodel as cx
 from cxmodel.analysis.episodes import Recovery
-from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
+from cxmodel.metrics.channels import BridgeDifference, BridgeLag, BridgeScoreDifference, BridgeShare, OmnichannelShare
 from cxmodel.metrics.service import (
     ContactsPerIssue,
     FirstContactResolution,
@@ -237,6 +237,53 @@ def test_bridges_equal_plain_loops(build: Build, rows: list[Row], blocks: int) -
             assert bridged.require() == pytest.approx(sum(map(bool, could)) / len(could))
         flat = [each for lag in lags for each in lag]
         assert lag.value == (pytest.approx(float(np.median(flat))) if flat else None)
+
+
+WALK = st.fixed_dictionaries(
+    {
+        "who": st.sampled_from("abc"), "journey": st.sampled_from("12"), "what": st.sampled_from(["visit", "buy"]),
+        "at": st.integers(0, 5_000), "channel": st.sampled_from(["web", "phone", None]),
+        "score": st.none() | st.integers(1, 5),
+    }
+)  # fmt: skip
+CROSSINGS: Any = st.sampled_from(["online to offline", "offline to online", "either"])
+
+
+@given(st.lists(WALK, min_size=2, max_size=25, unique_by=lambda row: row["at"]), CROSSINGS, st.integers(1, 3))
+def test_bridge_differences_equal_plain_loops(build: Build, rows: list[Row], crossing: Any, blocks: int) -> None:
+    if not any(row["channel"] for row in rows):
+        return
+    leaves = {"online to offline": {True}, "offline to online": {False}, "either": {True, False}}[crossing]
+    log = build(rows, blocks=blocks)
+    converted: dict[bool, list[int]] = {True: [], False: []}
+    scores: dict[bool, list[int]] = {True: [], False: []}
+    for key in sorted({(row["who"], row["journey"]) for row in rows}):
+        mine = sorted((row for row in rows if (row["who"], row["journey"]) == key), key=lambda row: int(row["at"]))
+        known = [(ONLINE[row["channel"]], row["at"]) for row in mine if row["channel"]]
+        if not {mode for mode, _ in known} & leaves:
+            continue
+        crossed = min((b[1] for a, b in pairwise(known) if a[0] != b[0] and a[0] in leaves), default=np.inf)
+        bought = min((row["at"] for row in mine if row["what"] == "buy"), default=None)
+        converted[crossed <= (1e9 if bought is None else bought)].append(bought is not None)
+        for row in mine:
+            if row["score"] is not None:
+                scores[crossed <= row["at"]].append(row["score"])
+    options: dict[str, Any] = {"online": ONLINE, "crossing": crossing}
+    goal = cx.Goal("sale", touchpoints=["buy"])
+    if any(row["what"] == "buy" for row in rows):
+        check_difference(log.measure(BridgeDifference(goal=goal, **options)), converted)
+    if any(row["score"] is not None for row in rows):
+        check_difference(log.measure(BridgeScoreDifference(min_n=0, **options)), scores)
+
+
+def check_difference(found: cx.Estimate, groups: dict[bool, list[int]]) -> None:
+    assert found.n == sum(map(len, groups.values()))
+    if not all(groups.values()):
+        assert found.value is None
+        return
+    assert found.require() == pytest.approx(np.mean(groups[True]) - np.mean(groups[False]))
+    assert "unadjusted" in found.flags
+    assert found.interval is None or found.require() in found.interval
 
 
 def test_channels_must_all_be_spoken_of(build: Build) -> None:

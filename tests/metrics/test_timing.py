@@ -20,7 +20,8 @@ from cxmodel.analysis.time_to import TimeTo, compare_times, cumulative_error
 from cxmodel.data.business import business_time
 from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.model.calendars import WEEKDAYS, BusinessHours
-from cxmodel.stats.survival import aalen_johansen, greenwood_se, risk_table
+from cxmodel.stats.survival import aalen_johansen, clustered_error, greenwood_se, risk_table
+from cxmodel.tallies.quantiles import replicated_quantiles
 
 Build = Callable[..., cx.Journeys]
 DAY = 86_400
@@ -299,3 +300,87 @@ def test_woodruffs_interval_covers_the_median_when_customers_repeat_themselves(b
         assert interval is not None
         covered += (1000 + 100 * np.log(2)) in interval
     assert 0.90 <= covered / 200 <= 0.99
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=12),
+    st.sampled_from([0.1, 0.5, 0.9]), st.integers(0, 99),
+)  # fmt: skip
+def test_replicated_quantiles_are_those_of_the_drawn_values(
+    seen: list[tuple[int, int]], share: float, seed: int
+) -> None:
+    rows = sorted(seen)
+    group = np.array([g for g, _ in rows])
+    ordered = np.array([float(value) for _, value in rows])
+    sizes = np.array([count for count in np.bincount(group) if count])
+    bucket = np.random.default_rng(seed).integers(0, 5, len(rows))
+    drawn = np.random.default_rng(seed).integers(0, 3, (5, 4)).astype(float)
+    found = replicated_quantiles(ordered, np.concatenate([[0], np.cumsum(sizes)]), share, bucket, drawn)
+    for i, code in enumerate(np.unique(group)):
+        for replicate in range(4):
+            mine = group == code
+            values = np.repeat(ordered[mine], drawn[bucket[mine], replicate].astype(int))
+            expected = np.quantile(values, share) if values.size else np.nan
+            assert found[i, replicate] == pytest.approx(expected, nan_ok=True)
+
+
+def test_quantiles_honour_the_bootstrap(build: Build) -> None:
+    draw = np.random.default_rng(2)
+    rows = [
+        {"who": f"c{c}", "journey": str(j), "what": what, "at": at}
+        for c in range(300)
+        for j in range(2)
+        for what, at in (("a", 0), ("b", float(draw.exponential(100))))
+    ]
+    log = build(rows, blocks=2)
+    plain, drawn = log.measure(WaitQuantile()), log.measure(WaitQuantile(), bootstrap=400, seed=3)
+    assert plain.interval is not None
+    assert drawn.interval is not None
+    assert drawn.interval.method == "bootstrap of customers (400)"
+    assert drawn.value == plain.value
+    width = drawn.interval.high - drawn.interval.low
+    assert width == pytest.approx(plain.interval.high - plain.interval.low, rel=0.4)
+    few = build(rows[:200]).measure(WaitQuantile(), bootstrap=50).interval
+    assert few is not None
+    assert few.method.endswith("too few customers to resample")
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(0, 4)), min_size=2, max_size=25))
+def test_clustered_error_equals_plain_loops(seen: list[tuple[int, int, int]]) -> None:
+    times, causes, folds = (np.array(each) for each in zip(*seen, strict=True))
+    points = np.unique(times)
+    left_out = []
+    for fold in np.unique(folds):
+        at_risk = np.array([float(((times >= t) & (folds != fold)).sum()) for t in points])
+        events = np.array([[float(((times == t) & (causes == c) & (folds != fold)).sum()) for t in points]
+                           for c in (1, 2)])  # fmt: skip
+        left_out.append(aalen_johansen(at_risk, events)[0][0])
+    g = len(left_out)
+    found = clustered_error(times, causes, folds, n_causes=2)
+    if g < 2:
+        assert np.isnan(found).all()
+    else:
+        parts = np.stack(left_out)
+        assert found == pytest.approx(np.sqrt((g - 1) / g * ((parts - parts.mean(axis=0)) ** 2).sum(axis=0)), abs=1e-7)
+
+
+def test_ten_equal_journeys_of_a_customer_are_worth_one(build: Build) -> None:
+    draw = np.random.default_rng(4)
+    ends = [(f"c{c}", float(draw.integers(1, 30)) * DAY, bool(draw.integers(0, 2))) for c in range(400)]
+
+    def told(journeys: int) -> Any:
+        rows = [
+            {"who": who, "journey": str(j), "what": what, "at": at}
+            for who, time, hit in ends
+            for j in range(journeys)
+            for what, at in (("start", 0.0), ("done" if hit else "seen", time))
+        ]
+        return build(rows, blocks=2).measure(TimeTo(goal=GOAL))
+
+    once, often = told(1), told(10)
+    assert once.method == "log-log"
+    assert often.method == "log-log, jackknife by customer"
+    middle = len(once.times) // 2
+    assert often.shares == pytest.approx(once.shares)
+    assert often.se[middle] == pytest.approx(once.se[middle], rel=0.2)
+    assert often.share_by(timedelta(days=15)).interval.method == often.method

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 from attrs import frozen
 
+from cxmodel.analysis.iterated import NONE, Walk, sums_by
 from cxmodel.analysis.risk_sets import ALL, BEFORE, NOW, WHOLE, Layout
 from cxmodel.stats.arrays import Bools, Ints, compress
 from cxmodel.stats.floats import Floats, ratio
@@ -14,7 +16,7 @@ from cxmodel.tallies.cells import BUCKETS
 from cxmodel.tallies.inference import draws, jackknife_error, percentiles, replicated
 from cxmodel.tallies.sums import Sums
 
-_FOLDS = 128
+_FOLDS: Final = 128
 
 
 @frozen(eq=False)
@@ -86,16 +88,17 @@ class Replicates:
 class Contrasts:
     """The sums of all risk sets in all replicates, and the contrasts that can be made of them."""
 
-    def __init__(self, sums: Sums, layout: Layout, replicates: Replicates) -> None:
+    def __init__(self, sums: Sums, layout: Layout, replicates: Replicates, outcome: str = "outcome") -> None:
         self._layout = layout
-        kind, self._when, step, self._length, cell = layout.unpack(sums.key)
-        self._n, self._y = replicated(sums, replicates.weights)[[sums.names.index(name) for name in ("n", "outcome")]]
-        self._step, self._attributes = step, cell // layout.later_cells
-        risk, self._place = compress(step * layout.cells + cell)
-        self._size, self._kind = risk.size, kind
+        kind, self._when, self._step, self._length, cell, origin = layout.unpack(sums.key)
+        self._n, self._y = replicated(sums, replicates.weights)[[sums.names.index(name) for name in ("n", outcome)]]
+        self._attributes, self._kind = cell // layout.later_cells, kind
+        risks, self._place = compress(self._step * layout.cells + cell)
+        self._size = risks.size
         self._all = np.flatnonzero((kind == 0) & (self._when == ALL))
         self._whole = np.flatnonzero((kind == 0) & (self._when == WHOLE))
-        self._lengths = _sum(self._length[self._whole], self._n[self._whole], layout.lengths.size)
+        self._lengths = sums_by(self._length[self._whole], self._n[self._whole], layout.lengths.size)
+        self._walk = Walk.of(layout, risks, self._step, cell, origin) if layout.instead == "another" else None
 
     @property
     def journeys(self) -> Floats:
@@ -116,37 +119,42 @@ class Contrasts:
         """The contrast of a touchpoint."""
         mine = self._kind == touchpoint + 1
         now = np.flatnonzero(mine & (self._when == NOW))
-        gone = np.flatnonzero(mine & self._out(self._when))
-        exposed = self._totals(now, 1.0)
-        others = self._totals(self._all, 1.0) - self._totals(gone, 1.0)
-        return self._contrast(exposed, others, now)
+        exposed = self._totals(now)
+        if self._walk is None:
+            others = self._totals(self._all) - self._totals(np.flatnonzero(mine))
+            return self._contrast(exposed, others, others, now)
+        before = np.flatnonzero(mine & (self._when == BEFORE))
+        rows = np.concatenate([self._all, before])
+        weight = np.concatenate([np.ones(self._all.size), -np.ones(before.size)])[:, None]
+        others = self._totals(rows, weight) - exposed
+        going = self._totals(rows, weight, self._walk)
+        return self._contrast(exposed, others, self._walk.expected(exposed, others, going), now)
 
     def placebo(self, touchpoint: int) -> Contrast:
         """The contrast expected of a touchpoint drawn at random with equal positions in journeys of equal length."""
         now = np.flatnonzero((self._kind == touchpoint + 1) & (self._when == NOW))
         lengths, steps = self._layout.lengths.size, self._layout.edges.size
-        passed = _sum(self._length[now] * steps + self._step[now], self._n[now], lengths * steps)
+        passed = sums_by(self._length[now] * steps + self._step[now], self._n[now], lengths * steps)
         chance = ratio(passed.reshape(lengths, steps, -1), self._lengths[:, None, :], 0.0)
         length, step = self._length[self._all], self._step[self._all]
-        gone = chance.cumsum(axis=1)[length, step]
-        if self._layout.instead == "nothing":
-            gone = chance.sum(axis=1)[length]
-        exposed, others = self._totals(self._all, chance[length, step]), self._totals(self._all, 1.0 - gone)
-        return self._contrast(exposed, others, now)
+        exposed = self._totals(self._all, chance[length, step])
+        if self._walk is None:
+            others = self._totals(self._all, 1.0 - chance.sum(axis=1)[length])
+            return self._contrast(exposed, others, others, now)
+        left = 1.0 - chance.cumsum(axis=1)
+        others = self._totals(self._all, left[length, step])
+        going = self._totals(self._all, left[length, np.maximum(step - 1, 0)], self._walk)
+        return self._contrast(exposed, others, self._walk.expected(exposed, others, going), now)
 
-    def _out(self, when: Ints) -> Bools:
-        """Who cannot stand for equal histories without it."""
-        out: Bools = (when == NOW) | (when == BEFORE) if self._layout.instead == "another" else when >= NOW
-        return out
+    def _totals(self, rows: Ints, weight: Floats | float = 1.0, walk: Walk | None = None) -> Floats:
+        """(2, risk sets, r) journeys and outcomes; or (2, ways on, r)."""
+        place, size = (self._place, self._size) if walk is None else (walk.place, walk.size)
+        return np.stack([sums_by(place[rows], values[rows] * weight, size) for values in (self._n, self._y)])
 
-    def _totals(self, rows: Ints, weight: Floats | float) -> Floats:
-        """(2, risk sets, r) journeys and outcomes."""
-        place = self._place[rows]
-        return np.stack([_sum(place, values[rows] * weight, self._size) for values in (self._n, self._y)])
-
-    def _contrast(self, exposed: Floats, others: Floats, now: Ints) -> Contrast:
-        usable = (others[0] > 1e-9) & (exposed[0] > 1e-9)
-        mean = np.divide(others[1], others[0], out=np.zeros_like(others[1]), where=usable)
+    def _contrast(self, exposed: Floats, others: Floats, without: Floats, now: Ints) -> Contrast:
+        """The exposed, against the mean outcome of those (count, sum) that do without."""
+        usable = (others[0] > NONE) & (exposed[0] > NONE)
+        mean = np.divide(without[1], without[0], out=np.zeros_like(without[1]), where=usable)
         compared = np.where(usable, exposed[0], 0.0)
         fine = usable[self._place[now], 0]
         return Contrast(
@@ -158,12 +166,3 @@ class Contrasts:
         code, place = compress(self._attributes[rows])
         counts = np.bincount(place, self._n[rows, 0], code.size)
         return {int(each): round(float(count)) for each, count in zip(code, counts, strict=True)}
-
-
-def _sum(place: Ints, values: Floats, size: int) -> Floats:
-    """(size, r) sums of rows by place."""
-    from scipy.sparse import csr_array
-
-    rows = np.arange(place.size)
-    matrix = csr_array((np.ones(place.size), (place, rows)), shape=(size, place.size))
-    return np.asarray(matrix @ values)

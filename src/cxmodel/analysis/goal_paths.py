@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 
 from cxmodel.analysis.credits import before_conversion, chain_steps, goal_missing
-from cxmodel.analysis.paths import Variants, distinct_paths
+from cxmodel.analysis.paths import Variants, distinct_paths, union
 from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, refuse_groups, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
@@ -18,7 +18,7 @@ from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameErr
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
-from cxmodel.stats.arrays import Ints, distinct_codes, integers, offsets_of, segment_of
+from cxmodel.stats.arrays import Ints, distinct_codes, integers, segment_of
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -213,7 +213,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
         """Count the paths."""
         refuse_groups(self.name, cells)
         names = cells.vocabulary.touchpoints
-        variants = _union(state.paths)
+        variants = union(state.paths)
         total, through, capped, acyclic, graph = _structure(state.edges, len(names) + 2, self.cap)
         must = _dominators(graph)
         shares = shares_by_group(state.counts, cells, level)[0]
@@ -244,17 +244,6 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
             return [cells.vocabulary.touchpoint_codes[self.touchpoint]]
         context = np.unique(edges // (len(cells.vocabulary.touchpoints) + 2))
         return integers(context[context > 0] - 1)
-
-
-def _union(parts: tuple[Variants, ...]) -> Variants:
-    parts = tuple(part for part in parts if part.count.size)
-    if not parts:
-        return Variants(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.uint8))
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    codes, counts = (
-        np.concatenate(arrays) for arrays in zip(*((part.codes, part.count) for part in parts), strict=True)
-    )
-    return distinct_paths(offsets_of(lengths), codes, counts)
 
 
 def _effective(counts: Ints, direct: int) -> float | None:

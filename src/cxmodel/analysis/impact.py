@@ -11,8 +11,10 @@ from attrs import Attribute, evolve, field, frozen, validators
 
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
+from cxmodel.analysis.e_values import e_values
+from cxmodel.analysis.going_on import LENGTH, OWN, go_on_alike
 from cxmodel.analysis.impact_results import ImpactEstimate, ImpactTable, Positivity
-from cxmodel.analysis.outcomes import held_out, until_answer, until_goal
+from cxmodel.analysis.outcomes import held_out, known_before, until_answer, until_goal
 from cxmodel.analysis.risk_sets import HELD, Instead, Layout, keyed
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
@@ -47,11 +49,13 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
 class Impact(SumTally[ImpactTable]):
     """Estimated impact of every touchpoint on an outcome: what would be lost without it. Signed, unlike credit.
 
-    At each step the journeys still running that have not passed the touchpoint are compared: those that pass it now
-    against those of equal history that do not. Equal are the attributes held constant, the touches so far and the time
-    so far (both in classes), and the way in. The differences are averaged over the histories of those that pass it
-    (standardisation, or g-computation, by cells). Only events before the outcome are looked at. It is an effect only
-    as far as nothing else tells the two apart: without attributes to hold constant every row is flagged ``unadjusted``.
+    At each step the journeys that pass the touchpoint now, for the first time, are held against those of equal history
+    that do not: that never pass it, or that pass another in its place (see ``instead``). Equal are the attributes held
+    constant, the touches so far, the time so far (in classes), and the way in. The differences are averaged over the
+    histories of those that pass it (standardisation, or g-computation, by cells); against another touchpoint the
+    expectations are iterated from the last step back. Only events before the outcome are looked at. It is an effect
+    only as far as nothing else tells the two apart: without attributes to hold constant every row is flagged
+    ``unadjusted``.
 
     Share or points of the score, −1 to 1 for a goal, higher is better. Interval by customer: jackknife over 128 folds
     of customers, or ``bootstrap=``. E-value: VanderWeele & Ding 2017, 10.7326/M16-2607. Standardisation: Robins 1986,
@@ -64,9 +68,15 @@ class Impact(SumTally[ImpactTable]):
         seen: Touchpoints of which it is held constant whether they were passed before.
         controls: Touchpoints that cannot have an effect. If the interval of one excludes none, every row is flagged
             ``control_failed``.
+        control_outcomes: Attributes, true or false, that no touchpoint can have an effect on, such as a purchase of
+            last year. If the interval of a touchpoint's effect on one excludes none, at a level raised for the number
+            of touchpoints (Bonferroni), every row is flagged ``control_failed``.
         holdout: Attribute that flags randomly held out journeys (true or false); told first, with Newcombe's interval.
-        instead: ``"nothing"`` compares with journeys that never pass it, whether they go on or stop; ``"another"``
-            with journeys that pass another touchpoint at this very step, so that long journeys meet only long ones.
+        instead: ``"nothing"`` compares with journeys that never pass it, whether they go on or stop: right where it is
+            as good as chance whether a journey ever passes it. ``"another"`` compares with journeys that pass another
+            touchpoint at this very step, so that long journeys meet only long ones. None takes ``"nothing"`` only where
+            journeys that pass a touchpoint are seen to pass no more of the others than those that do not (the interval
+            of the excess lies within 5 %), else ``"another"``; the result says which.
 
     Example:
         >>> from cxmodel import datasets, journeys
@@ -91,8 +101,9 @@ class Impact(SumTally[ImpactTable]):
     adjust_for: tuple[str, ...] = field(default=(), converter=_names)
     seen: tuple[str, ...] = field(default=(), converter=_names)
     controls: tuple[str, ...] = field(default=(), converter=_names)
+    control_outcomes: tuple[str, ...] = field(default=(), converter=_names)
     holdout: str | None = None
-    instead: Instead = field(default="nothing", validator=validators.in_(("nothing", "another")))
+    instead: Instead | None = field(default=None, validator=validators.in_((None, "nothing", "another")))
 
     def missing(self, facts: Facts) -> str | None:
         """An outcome that cannot be had, or names that do not occur."""
@@ -105,7 +116,7 @@ class Impact(SumTally[ImpactTable]):
         for name in (*self.controls, *self.seen):
             if lost is None and name not in facts.known_touchpoints:
                 lost = f"{unknown('touchpoint', name, facts.known_touchpoints)}"
-        for name in (*self.adjust_for, *([] if self.holdout is None else [self.holdout])):
+        for name in (*self.adjust_for, *self.control_outcomes, *([] if self.holdout is None else [self.holdout])):
             if lost is None and name not in facts.journey_columns:
                 lost = f"{unknown('attribute', name, facts.journey_columns)}"
         return lost
@@ -113,42 +124,59 @@ class Impact(SumTally[ImpactTable]):
     def observe(self, block: Block) -> Observations:
         """One observation per journey and step, and per touchpoint that it passes."""
         runs = until_goal(block, self.outcome) if isinstance(self.outcome, Goal) else until_answer(block, self.outcome)
-        layout = self._layout(block.vocabulary)
-        row, key = keyed(block, runs, layout)
+        layouts = self._layouts(block.vocabulary)
+        seen = [keyed(block, runs, layout) for layout in layouts]
+        row, own = (np.concatenate(each) for each in zip(*((row, own) for row, _, own in seen), strict=True))
+        key = np.concatenate([key * len(layouts) + place for place, (_, key, _) in enumerate(seen)])
         if self.holdout is not None:
             held = held_out(block, self.holdout)[runs.journey]
             some = np.flatnonzero(held >= 0)
             zero = np.zeros(some.size, np.int64)
-            row, key = (np.concatenate(pair) for pair in (
-                (row, some), (key, layout.pack(0, HELD, held[some], zero, zero)),
-            ))  # fmt: skip
+            code = layouts[0].pack(0, HELD, held[some], zero, zero) * len(layouts)
+            row, key, own = (np.concatenate(pair) for pair in ((row, some), (key, code), (own, zero)))
         numbers = {"n": np.ones(row.size), "outcome": runs.outcome[row]}
+        if self.instead is None:
+            numbers |= {LENGTH: runs.length[row].astype(np.float64), OWN: own.astype(np.float64)}
+        for place, name in enumerate(self.control_outcomes):
+            numbers[_control(place)] = known_before(block, runs, name)[row]
         return Observations("journey", runs.journey[row], numbers, key)
 
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> ImpactTable:
         """Contrast every touchpoint in all replicates."""
-        layout = self._layout(cells.vocabulary)
-        held, sums = _apart(sums, layout)
-        if not sums.rows:
-            return self._table({}, 0, self._none("no journeys to measure", 0, cells), None)
-        replicates = Replicates.of(sums, cells.bootstrap, cells.seed)
+        layouts = self._layouts(cells.vocabulary)
+        held, first = _apart(_part(sums, 0, len(layouts)), layouts[0])
+        if not first.rows:
+            return self._table({}, 0, self._none("no journeys to measure", 0, cells), None, layouts[0])
+        replicates = Replicates.of(first, cells.bootstrap, cells.seed)
+        if self.instead is None and not go_on_alike(first, layouts[0], replicates, level):
+            layout, sums = layouts[1], _part(sums, 1, 2)
+        else:
+            layout, sums = layouts[0], first
         rows = _Rows(self, Contrasts(sums, layout, replicates), replicates, layout, cells, level)
         names = cells.vocabulary.touchpoints
         groups = {names[code]: rows.row(code) for code in integers(rows.contrasts.touchpoints)}
+        moved = [
+            name for place, name in enumerate(self.control_outcomes)
+            if rows.moves(Contrasts(sums, layout, replicates, _control(place)))
+        ]  # fmt: skip
         journeys = round(float(rows.contrasts.journeys[0]))
-        average = rows.estimate(rows.contrasts.outcomes / rows.contrasts.journeys, journeys)
-        return self._table(groups, journeys, average, self._holdout(held, cells, level))
+        average = rows.estimate(ratio(rows.contrasts.outcomes, rows.contrasts.journeys), journeys)
+        return self._table(groups, journeys, average, self._holdout(held, layouts[0], cells, level), layout, moved)
 
-    def _layout(self, vocabulary: Any) -> Layout:
-        return Layout(vocabulary, self.instead, self.adjust_for, self.seen)
+    def _layouts(self, vocabulary: Any) -> tuple[Layout, ...]:
+        """One layout per comparison that may be asked for."""
+        asked: tuple[Instead, ...] = ("nothing", "another") if self.instead is None else (self.instead,)
+        return tuple(Layout(vocabulary, each, self.adjust_for, self.seen) for each in asked)
 
     def _none(self, reason: str, n: int, cells: Cells[Any]) -> Estimate:
         return Estimate(value=None, n=n, unit=self.unit, reason=reason, flags=("empty",), origin=cells.origin)
 
     def _table(
-        self, groups: dict[str, ImpactEstimate], journeys: int, average: Estimate, holdout: Estimate | None
-    ) -> ImpactTable:
-        failed = tuple(name for name in self.controls if name in groups and _excludes_none(groups[name].effect))
+        self, groups: dict[str, ImpactEstimate], journeys: int, average: Estimate, holdout: Estimate | None,
+        layout: Layout, moved: Sequence[str] = (),
+    ) -> ImpactTable:  # fmt: skip
+        lifting = [name for name in self.controls if name in groups and _excludes_none(groups[name].effect)]
+        failed = (*lifting, *moved)
         flags: list[Flag] = []
         if not self.adjust_for:
             flags.append("unadjusted")
@@ -157,14 +185,14 @@ class Impact(SumTally[ImpactTable]):
         return ImpactTable(
             by=("touchpoint",), metric=self.name, overlapping=True, outcome=self.outcome.name, journeys=journeys,
             groups={name: _flagged(each, flags) for name, each in groups.items()},
-            average=average, instead=self.instead, adjusted_for=self.adjust_for, controls=self.controls, failed=failed,
-            holdout=holdout,
+            average=average, instead=layout.instead, adjusted_for=self.adjust_for, controls=self.controls,
+            failed=failed, control_outcomes=self.control_outcomes, holdout=holdout,
         )  # fmt: skip
 
-    def _holdout(self, held: Sums, cells: Cells[Any], level: float) -> Estimate | None:
+    def _holdout(self, held: Sums, layout: Layout, cells: Cells[Any], level: float) -> Estimate | None:
         if self.holdout is None:
             return None
-        _, _, group, _, _ = self._layout(cells.vocabulary).unpack(held.key)
+        _, _, group, *_ = layout.unpack(held.key)
         n = [float(held["n"][group == each].sum()) if held.rows else 0.0 for each in (0, 1)]
         if not all(n):
             return self._none(f"{self.holdout!r} leaves one of the two groups empty", round(sum(n)), cells)
@@ -202,9 +230,9 @@ class _Rows:
         e_value, limit = e_values(risk)
         return ImpactEstimate(
             touchpoint=self.cells.vocabulary.touchpoints[code],
-            reach=self.estimate(real.exposed / journeys, whole, "share"),
+            reach=self.estimate(ratio(real.exposed, journeys), whole, "share"),
             effect=self.estimate(ratio(real.lift, real.compared), n, reason=reason, flags=flags),
-            population=self.estimate(real.lift / journeys, n, reason=reason, flags=flags),
+            population=self.estimate(ratio(real.lift, journeys), n, reason=reason, flags=flags),
             relative=self.estimate(
                 ratio(real.lift, self.contrasts.outcomes), n, "share", reason if goal else _SCORES, flags
             ),
@@ -216,6 +244,16 @@ class _Rows:
                 for cell, count in real.whole.items()
             ),
         )  # fmt: skip
+
+    def moves(self, control: Contrasts) -> bool:
+        """Whether a touchpoint has an effect on a control outcome, at a level that holds for all of them together."""
+        codes = integers(control.touchpoints)
+        level = 1 - (1 - self.level) / max(len(codes), 1)
+        for real in map(control.real, codes):
+            low, high = self.replicates.interval(ratio(real.lift, real.compared), level)
+            if low > 0 or high < 0:
+                return True
+        return False
 
     def estimate(
         self, values: Floats, n: int, unit: str | None = None, reason: str | None = None,
@@ -246,10 +284,12 @@ class _Rows:
 
     def _unidentifiable(self, real: Contrast, goal: bool) -> str | None:
         if not real.compared[0]:
-            return "no journey of equal history does without it"
-        if goal and real.outcome[0] == real.compared[0]:
-            return "only journeys that reach the goal pass it"
-        return None
+            reason = "no journey of equal history does without it"
+        elif goal and real.outcome[0] == real.compared[0]:
+            reason = "only journeys that reach the goal pass it"
+        else:
+            return None
+        return f"{reason}; what_if(goal).ranking() tells what a change there would bring" if goal else reason
 
     def _flags(self, real: Contrast, placebo: Contrast) -> list[Flag]:
         flags: list[Flag] = ["small_n"] if real.compared[0] < SMALL else []
@@ -262,32 +302,6 @@ class _Rows:
 _SCORES: Final = "a score has no natural zero, so it has no shares and no ratios"
 
 
-def e_values(risk: Estimate) -> tuple[float | None, float | None]:
-    """The E-value of a risk ratio, and of the end of its interval that is nearest to 1.
-
-    RR + √(RR·(RR − 1)), with 1/RR for a ratio below 1 (VanderWeele & Ding 2017, 10.7326/M16-2607); from 1 (no
-    confounding is needed) upwards.
-
-    Args:
-        risk: The risk ratio.
-
-    Example:
-        >>> [round(each, 2) for each in e_values(Estimate(value=3.9, n=99, interval=Interval(1.8, 8.7, 0.95, "")))]
-        [7.26, 3.0]
-    """
-    if risk.value is None or risk.value <= 0:
-        return None, None
-    if risk.interval is None:
-        return _e_value(risk.value), None
-    low, high = risk.interval.low, risk.interval.high
-    return _e_value(risk.value), 1.0 if low <= 1 <= high else _e_value(low if low > 1 else high)
-
-
-def _e_value(ratio_: float) -> float:
-    away = ratio_ if ratio_ >= 1 else 1 / ratio_
-    return away + math.sqrt(away * (away - 1))
-
-
 def _apart(sums: Sums, layout: Layout) -> tuple[Sums, Sums]:
     """The rows of the hold-out, and the others."""
     if not sums.rows:
@@ -295,6 +309,14 @@ def _apart(sums: Sums, layout: Layout) -> tuple[Sums, Sums]:
     kind, when, *_ = layout.unpack(sums.key)
     held = (kind == 0) & (when == HELD)
     return _rows_of(sums, held), _rows_of(sums, ~held)
+
+
+def _part(sums: Sums, place: int, parts: int) -> Sums:
+    """The rows of one of several layouts."""
+    if not sums.rows or parts == 1:
+        return sums
+    mine = _rows_of(sums, sums.key % parts == place)
+    return evolve(mine, key=mine.key // parts)
 
 
 def _rows_of(sums: Sums, keep: Any) -> Sums:
@@ -305,6 +327,10 @@ def _rows_of(sums: Sums, keep: Any) -> Sums:
         sums.cross[:, :, rows], sums.simple[:, :, rows], place[sums.bucket_row[inside]], sums.bucket[inside],
         sums.bucket_total[:, inside],
     )  # fmt: skip
+
+
+def _control(place: int) -> str:
+    return f"control {place}"
 
 
 def _unit(outcome: Goal | SumMetric) -> str:

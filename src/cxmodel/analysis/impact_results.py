@@ -38,7 +38,7 @@ class ImpactEstimate:
         reach: Share of the journeys that pass it before the outcome.
         effect: Outcome of the exposed journeys less what is expected of equal histories without it.
         population: The same per journey of the whole population.
-        relative: Share of all conversions that would be lost without it; below 0 where it costs conversions.
+        relative: The same as a share of all conversions: lost without it; below 0 where it costs conversions.
         risk_ratio: Outcome of the exposed over what is expected of them without it.
         placebo: Effect of a made-up touchpoint with equal positions in journeys of equal length.
         e_value: How strongly an unmeasured confounder must raise both, as risk ratios, to explain the effect away.
@@ -124,7 +124,8 @@ class ImpactTable(Breakdown[str, ImpactEstimate]):
         instead: What a passing is compared with.
         adjusted_for: Attributes held constant.
         controls: Touchpoints declared to have no effect.
-        failed: Those of them whose interval excludes no effect.
+        failed: Controls and control outcomes whose interval excludes no effect.
+        control_outcomes: Attributes declared to be moved by no touchpoint.
         holdout: Outcome of the others less that of the randomly held out; None where no hold-out was named.
     """
 
@@ -135,6 +136,7 @@ class ImpactTable(Breakdown[str, ImpactEstimate]):
     adjusted_for: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    control_outcomes: tuple[str, ...] = ()
     holdout: Estimate | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -162,5 +164,5 @@ class ImpactTable(Breakdown[str, ImpactEstimate]):
 def _facts(table: ImpactTable) -> tuple[object, ...]:
     return (
         table.outcome, table.journeys, table.average, table.instead, table.adjusted_for, table.controls, table.failed,
-        table.holdout,
+        table.control_outcomes, table.holdout,
     )  # fmt: skip

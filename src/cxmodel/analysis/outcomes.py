@@ -11,6 +11,7 @@ from cxmodel.data.blocks import Block
 from cxmodel.errors import NotMeasurableError
 from cxmodel.model.goals import Goal
 from cxmodel.stats.arrays import Ints, grouped_sum, integers
+from cxmodel.stats.floats import Floats
 from cxmodel.tallies.inference import Columns, quiet
 from cxmodel.tallies.metrics import SumMetric
 
@@ -52,8 +53,19 @@ def until_answer(block: Block, metric: SumMetric) -> Runs:
     )
 
 
-def held_out(block: Block, name: str) -> Ints:
-    """(journeys,) 1 where randomly held out, 0 where not, −1 where it is not known."""
+def known_before(block: Block, runs: Runs, name: str) -> Floats:
+    """(runs,) 1 where an attribute says true, 0 where it says false."""
+    flags = held_out(block, name, "control outcome")[runs.journey]
+    if (flags < 0).any():
+        raise NotMeasurableError(
+            f"impact: the control outcome {name!r} is not known of {(flags < 0).sum():,} journeys",
+            hint="Keep the journeys of which it is known, or write false where that is meant",
+        )
+    return flags.astype(np.float64)
+
+
+def held_out(block: Block, name: str, what: str = "hold-out") -> Ints:
+    """(journeys,) 1 where an attribute says true, 0 where it says false, −1 where it is not known."""
     labels, values = block.vocabulary.columns.get(name), block.journey_columns[name]
     if labels is None:
         whole = np.where(np.isfinite(values.astype(np.float64)), values, -1).astype(np.int64)
@@ -66,7 +78,7 @@ def held_out(block: Block, name: str) -> Ints:
     strange = [word for word in words if word not in _YES | _NO]
     if strange:
         raise NotMeasurableError(
-            f"impact: the hold-out {name!r} says {strange[0]!r}, and it is not known whether that is held out",
-            hint="Write true for journeys held out at random and false for the others",
+            f"impact: the {what} {name!r} says {strange[0]!r}, and it is not known whether that means held out or true",
+            hint="Write true or false",
         )
     return np.asarray(whole, np.int64)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
@@ -17,15 +18,20 @@ from cxmodel.stats.arrays import (
     Keys,
     compress,
     counting_order,
-    dense_codes,
     distinct_codes,
     integers,
     mix,
     offsets_of,
+    picked,
     ranges,
+    windows,
 )
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
+
+_FEW: Final = 500_000
+_GROWTH: Final = 4
+_AT_ONCE: Final = 2**21
 
 
 @frozen
@@ -165,19 +171,28 @@ class PathTable:
 
 @frozen(eq=False)
 class Variants:
-    """Distinct paths of one block.
+    """Distinct paths.
 
     Attributes:
-        key: (v,) hash of the path.
+        key: (v,) ascending hash of the path.
         count: (v,) journeys that took it.
         offsets: (v + 1,) where its codes begin.
         codes: Touchpoint codes.
+        seed: Seed of the hash; another one than 0 where two paths had one hash.
     """
 
     key: Keys
     count: Ints
     offsets: Ints
     codes: NDArray[Any]
+    seed: int = 0
+
+    def between(self, low: int, high: int) -> Variants:
+        """Those with a hash from ``low`` to ``high``."""
+        a = int(np.searchsorted(self.key, np.uint64(low)))
+        b = int(np.searchsorted(self.key, np.uint64(high), side="right"))
+        codes = self.codes[self.offsets[a] : self.offsets[b]]
+        return Variants(self.key[a:b], self.count[a:b], self.offsets[a : b + 1] - self.offsets[a], codes, self.seed)
 
 
 @frozen
@@ -203,22 +218,20 @@ class Paths(Tally[tuple[Variants, ...], PathTable]):
         return (*state, distinct_paths(filled, block.touchpoint, None))
 
     def merge(self, a: tuple[Variants, ...], b: tuple[Variants, ...]) -> tuple[Variants, ...]:
-        """Side by side; they are put together at the end."""
-        return a + b
+        """Side by side, until they are several times the union so far: memory follows what is distinct."""
+        parts = a + b
+        if len(parts) > 1 and sum(part.key.size for part in parts) > max(_FEW, _GROWTH * parts[0].key.size):
+            return (union(parts),)
+        return parts
 
     def finish(self, state: tuple[Variants, ...], cells: Cells[Any], level: float) -> Mapping[int, PathTable]:
         """The union, most frequent first."""
-        parts = [part for part in state if part.count.size]
-        codes = np.concatenate([part.codes for part in parts]) if parts else np.zeros(0, np.uint8)
-        lengths = [np.diff(part.offsets) for part in parts]
-        offsets = offsets_of(np.concatenate(lengths) if lengths else np.zeros(0, np.int64))
-        counts = np.concatenate([part.count for part in parts]) if parts else np.zeros(0, np.int64)
-        union = distinct_paths(offsets, codes, counts)
-        order = _ranked(union, len(cells.vocabulary.touchpoints))
-        sizes = np.diff(union.offsets)[order]
+        every = union(state)
+        order = _ranked(every, len(cells.vocabulary.touchpoints))
+        sizes = np.diff(every.offsets)[order]
         table = PathTable(
-            journeys=int(union.count.sum()), count=union.count[order], offsets=offsets_of(sizes),
-            codes=union.codes[ranges(union.offsets[:-1][order], sizes)],
+            journeys=int(every.count.sum()), count=every.count[order], offsets=offsets_of(sizes),
+            codes=picked(every.codes, every.offsets[:-1][order], sizes),
             touchpoints=cells.vocabulary.touchpoints, origin=cells.origin,
         )  # fmt: skip
         return {0: table}
@@ -240,16 +253,56 @@ def distinct_paths(offsets: Ints, codes: NDArray[Any], counts: Ints | None) -> V
         return Variants(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(1, np.int64), codes[:0])
     seed = 0
     while True:
-        keys = path_keys(offsets, codes, seed)
-        group, distinct = dense_codes(keys)
-        first = np.empty(distinct.size, np.int64)
-        first[group[::-1]] = np.arange(keys.size)[::-1]
-        if _all_equal(offsets, codes, first[group]):
-            break
+        found = _grouped(path_keys(offsets, codes, seed), offsets, codes, counts, seed)
+        if found is not None:
+            return found
         seed += 1
+
+
+def union(parts: Sequence[Variants]) -> Variants:
+    """The distinct paths of all parts with their summed counts: one range of hashes after the other."""
+    parts = [part for part in parts if part.key.size]
+    if len(parts) < 2:
+        return parts[0] if parts else distinct_paths(np.zeros(1, np.int64), np.zeros(0, np.uint8), None)
+    if len({part.seed for part in parts}) == 1:
+        pieces = sum(part.codes.size for part in parts) // _AT_ONCE + 1
+        bounds = [2**64 * i // pieces for i in range(pieces + 1)]
+        found = [_side_by_side([part.between(a, b - 1) for part in parts]) for a, b in pairwise(bounds)]
+        merged = [each for each in found if each is not None]
+        if len(merged) == pieces:
+            return _end_to_end(merged)
+    every = _end_to_end(parts)
+    return distinct_paths(every.offsets, every.codes, every.count)
+
+
+def _end_to_end(parts: Sequence[Variants]) -> Variants:
+    """The paths of all parts, one part after the other."""
+    key, count, codes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("key", "count", "codes"))
+    offsets = offsets_of(np.concatenate([np.diff(part.offsets) for part in parts]))
+    return Variants(key, count, offsets, codes, parts[0].seed)
+
+
+def _side_by_side(parts: Sequence[Variants]) -> Variants | None:
+    """The union of parts hashed with one seed; None where two paths have one hash."""
+    every = _end_to_end(parts)
+    return _grouped(every.key, every.offsets, every.codes, every.count, every.seed)
+
+
+def _grouped(keys: Keys, offsets: Ints, codes: NDArray[Any], counts: Ints | None, seed: int) -> Variants | None:
+    """Distinct sequences in the order of their hashes; None where two of them have one hash."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    fresh = np.ones(keys.size, np.bool_)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    begins = np.flatnonzero(fresh)
+    first = order[begins]
+    again = np.flatnonzero(~fresh)
+    twin = first[np.cumsum(fresh)[again] - 1]
+    if not _all_equal(offsets, codes, order[again], twin):
+        return None
+    count = np.diff(begins, append=keys.size) if counts is None else np.add.reduceat(counts[order], begins)
     sizes = np.diff(offsets)[first]
-    weights = np.bincount(group, counts, distinct.size).astype(np.int64)
-    return Variants(distinct, weights, offsets_of(sizes), codes[ranges(offsets[:-1][first], sizes)])
+    return Variants(ordered[begins], count, offsets_of(sizes), picked(codes, offsets[first], sizes), seed)
 
 
 def path_keys(offsets: Ints, codes: NDArray[Any], seed: int) -> Keys:
@@ -261,14 +314,15 @@ def path_keys(offsets: Ints, codes: NDArray[Any], seed: int) -> Keys:
     return np.add.reduceat(mix(position, seed), starts)
 
 
-def _all_equal(offsets: Ints, codes: NDArray[Any], twin: Ints) -> bool:
-    """Whether each sequence equals its twin, code by code."""
-    lengths = np.diff(offsets)
-    others = np.flatnonzero(twin != np.arange(twin.size))
-    if (lengths[others] != lengths[twin[others]]).any():
+def _all_equal(offsets: Ints, codes: NDArray[Any], rows: Ints, twins: Ints) -> bool:
+    """Whether each of these sequences equals its twin, code by code."""
+    starts, lengths = offsets[:-1], np.diff(offsets)[rows]
+    if (lengths != np.diff(offsets)[twins]).any():
         return False
-    a, b = ranges(offsets[:-1][others], lengths[others]), ranges(offsets[:-1][twin[others]], lengths[others])
-    return bool((codes[a] == codes[b]).all())
+    return all(
+        np.array_equal(codes[ranges(starts[rows[a:b]], lengths[a:b])], codes[ranges(starts[twins[a:b]], lengths[a:b])])
+        for a, b in windows(lengths, _AT_ONCE)
+    )
 
 
 def _ranked(variants: Variants, touchpoints: int) -> Ints:

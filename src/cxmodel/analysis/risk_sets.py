@@ -46,7 +46,7 @@ class Runs:
 
 @frozen(eq=False, slots=False)
 class Layout:
-    """How touchpoint, time of passing, step, length and covariates share one number.
+    """How touchpoint, time of passing, step, length, covariates and those a step before share one number.
 
     Attributes:
         vocabulary: What codes mean.
@@ -76,9 +76,14 @@ class Layout:
         return tuple(len(_labels(self.vocabulary, name)) for name in self.attributes)
 
     @cached_property
+    def moving(self) -> int:
+        """Number of histories that may change from step to step: time so far, and what was seen."""
+        return (len(_TIMES) + 1) << len(self.seen)
+
+    @cached_property
     def later_cells(self) -> int:
         """Number of histories within one combination of attributes."""
-        return (self.entries + 1) * (len(_TIMES) + 1) << len(self.seen)
+        return (self.entries + 1) * self.moving
 
     @cached_property
     def entries(self) -> int:
@@ -93,24 +98,33 @@ class Layout:
 
     def check(self) -> None:
         """Refuse covariates that do not fit one 64-bit number."""
-        width = (len(self.vocabulary.touchpoints) + 1) * 4 * len(_EACH) * len(_LENGTHS)
+        width = (len(self.vocabulary.touchpoints) + 1) * 4 * len(_EACH) * len(_LENGTHS) * self.moving
         if width * self.cells >= 2**62:
             raise NotMeasurableError(
                 f"impact: the covariates have {self.cells:,} combinations, which is too many to keep apart",
                 hint="Hold fewer attributes constant, or join coarser ones",
             )
 
-    def pack(self, kind: Ints | int, when: Ints | int, step: Ints, length: Ints, cell: Ints) -> Ints:
+    def pack(
+        self, kind: Ints | int, when: Ints | int, step: Ints, length: Ints | int, cell: Ints, origin: Ints | int = 0
+    ) -> Ints:
         """One number of the parts."""
         key = ((np.asarray(kind) * 4 + when) * len(self.edges) + step) * len(_LENGTHS) + length
-        return np.asarray(key * self.cells + cell, np.int64)
+        return np.asarray((key * self.cells + cell) * self.moving + origin, np.int64)
 
-    def unpack(self, key: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-        """The parts: kind (0 for all, else touchpoint + 1), when, step, length, cell."""
-        rest, cell = np.divmod(key, self.cells)
+    def unpack(self, key: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
+        """The parts: kind (0 for all, else touchpoint + 1), when, step, length, cell, what moved since."""
+        rest, origin = np.divmod(key, self.moving)
+        rest, cell = np.divmod(rest, self.cells)
         rest, length = np.divmod(rest, len(_LENGTHS))
         rest, step = np.divmod(rest, len(self.edges))
-        return rest // 4, rest % 4, step, length, cell
+        return rest // 4, rest % 4, step, length, cell, origin
+
+    def parent(self, step: Ints, cell: Ints, origin: Ints) -> Ints:
+        """The cell that a journey in this cell at this step (1 or later) came from."""
+        fixed = cell // self.moving
+        fixed = np.where(step == 1, fixed - fixed % (self.entries + 1), fixed)
+        return np.asarray(fixed * self.moving + origin, np.int64)
 
     def words(self, attributes: int) -> dict[str, str]:
         """The values of a combination of attributes."""
@@ -131,8 +145,8 @@ def _labels(vocabulary: Vocabulary, name: str) -> Sequence[str]:
     return labels.names
 
 
-def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints]:
-    """The rows of all risk sets: which run each belongs to, and its key.
+def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints, Ints]:
+    """The rows of all risk sets: which run each belongs to, its key, and how often it passes the touchpoint of the key.
 
     Every run is once in the risk set of each step that it reached; and once more for each touchpoint that it passes
     before the outcome, told apart by whether it passes now, did before or will later.
@@ -142,30 +156,43 @@ def keyed(block: Block, runs: Runs, layout: Layout) -> tuple[Ints, Ints]:
     row = segment_of(offsets_of(steps))
     step = ranges(np.zeros_like(steps), steps)
     length = np.searchsorted(layout.lengths, runs.length, "right") - 1
-    attributes, first = _attributes(block, runs, layout), _first_passings(block, runs)
+    attributes = _attributes(block, runs, layout)
+    *first, times = _first_passings(block, runs)
     cell = _cells(block, runs, layout, row, step, attributes, first)
-    owner, touchpoint, position = first
-    turn = np.searchsorted(layout.edges, position, "right") - 1
-    begin = offsets_of(steps)[:-1]
-    inner = ranges(begin[owner], steps[owner])
-    passing = segment_of(offsets_of(steps[owner]))
-    when = np.select([step[inner] == turn[passing], step[inner] > turn[passing]], [NOW, BEFORE], LATER)
+    origin = np.zeros(row.size, np.int64)
+    if layout.instead == "another":
+        origin[1:] = np.where(step[1:] > 0, cell[:-1] % layout.moving, 0)
+    inner, kind, when, passing = _passed(first, steps, step, layout)
+    now = np.where(when == NOW, length[row[inner]], 0)
     everybody = np.arange(runs.length.size)
     whole = layout.pack(0, WHOLE, np.zeros_like(everybody), length, attributes * layout.later_cells)
-    at_risk = layout.pack(0, ALL, step, length[row], cell)
-    passed = layout.pack(touchpoint[passing] + 1, when, step[inner], length[row[inner]], cell[inner])
-    return np.concatenate([everybody, row, row[inner]]), np.concatenate([whole, at_risk, passed])
+    at_risk = layout.pack(0, ALL, step, length[row], cell, origin)
+    passed = layout.pack(kind, when, step[inner], now, cell[inner], origin[inner])
+    own = np.concatenate([np.zeros(everybody.size + row.size, np.int64), times[passing]])
+    return np.concatenate([everybody, row, row[inner]]), np.concatenate([whole, at_risk, passed]), own
 
 
-def _first_passings(block: Block, runs: Runs) -> tuple[Ints, Ints, Ints]:
-    """Run, touchpoint and position of each first passing before the outcome, by run and touchpoint."""
+def _passed(first: Sequence[Ints], steps: Ints, step: Ints, layout: Layout) -> tuple[Ints, Ints, Ints, Ints]:
+    """For each touchpoint and step of the runs that pass it: row, kind, whether now, before or later, and which."""
+    owner, touchpoint, position = first
+    turn = np.searchsorted(layout.edges, position, "right") - 1
+    inner = ranges(offsets_of(steps)[:-1][owner], steps[owner])
+    passing = segment_of(offsets_of(steps[owner]))
+    when = np.select([step[inner] == turn[passing], step[inner] > turn[passing]], [NOW, BEFORE], LATER)
+    # those who pass it later go on like those who never do, until then
+    keep = when != LATER if layout.instead == "another" else np.ones(when.size, np.bool_)
+    return inner[keep], touchpoint[passing][keep] + 1, when[keep], passing[keep]
+
+
+def _first_passings(block: Block, runs: Runs) -> tuple[Ints, Ints, Ints, Ints]:
+    """Run, touchpoint, position of the first passing before the outcome, and passings; by run and touchpoint."""
     at = ranges(block.journey_offsets[runs.journey], runs.length)
     owner = segment_of(offsets_of(runs.length))
     width = max(len(block.vocabulary.touchpoints), 1)
     pair, place = compress(owner * width + block.touchpoint[at])
     position = np.zeros(pair.size, np.int64)
     position[place[::-1]] = (at - block.journey_offsets[runs.journey[owner]])[::-1]
-    return pair // width, pair % width, position
+    return pair // width, pair % width, position, np.bincount(place, minlength=pair.size)
 
 
 def _attributes(block: Block, runs: Runs, layout: Layout) -> Ints:
@@ -176,7 +203,7 @@ def _attributes(block: Block, runs: Runs, layout: Layout) -> Ints:
 
 
 def _cells(
-    block: Block, runs: Runs, layout: Layout, row: Ints, step: Ints, attributes: Ints, first: tuple[Ints, Ints, Ints],
+    block: Block, runs: Runs, layout: Layout, row: Ints, step: Ints, attributes: Ints, first: Sequence[Ints],
 ) -> Ints:  # fmt: skip
     """Covariate cell of each run at each step: what was so before the step began, and no more."""
     begun = layout.edges[step]

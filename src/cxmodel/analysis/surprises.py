@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from attrs import asdict, evolve, field, frozen, validators
+from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
+from cxmodel.data.columns import column_missing, event_codes, journey_codes
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers
@@ -76,14 +78,16 @@ class TouchpointSurprise:
 
     Attributes:
         touchpoint: Name of the touchpoint.
+        segment: Segment of those who answered; None where no segments were asked for.
         n: Answers about it.
         mean: Mean score.
-        expected: Mean score of the answers about all other touchpoints; None where there are none.
+        expected: Mean score of the answers about all other touchpoints, in the same segment; None where there are
+            none.
         surprise: Mean minus expected, in points; positive is good news unless lower scores are better.
         low: Lower end of its interval; None with fewer than two customers.
         high: Upper end.
         p: Two-sided p value; None where there is no test.
-        p_adjusted: The same after Benjamini and Hochberg over the touchpoints that were tested.
+        p_adjusted: The same after Benjamini and Hochberg over all rows that were tested.
         verdict: Delight, disappointment, as expected, or too few answers.
         spread: Robust spread of the scores, in points; 0 where all agree.
         rule: What the spread is made of.
@@ -92,6 +96,7 @@ class TouchpointSurprise:
     """
 
     touchpoint: str
+    segment: str | None = None
     n: int
     mean: float
     expected: float | None
@@ -109,7 +114,8 @@ class TouchpointSurprise:
     def to_dict(self) -> dict[str, object]:
         """As in JSON; ``value`` is the surprise."""
         rest = asdict(self)
-        group = {"touchpoint": rest.pop("touchpoint")}
+        segment = rest.pop("segment")
+        group = {"touchpoint": rest.pop("touchpoint"), **({} if segment is None else {"segment": segment})}
         return {"group": group, "quantity": "surprise", "value": rest.pop("surprise"), "unit": _POINTS, **rest}
 
 
@@ -118,18 +124,22 @@ class SurpriseTable:
     """Touchpoints by the size of their surprise, the surest first.
 
     Attributes:
-        rows: One row per touchpoint with an answer.
+        rows: One row per touchpoint with an answer; one per touchpoint and segment where segments were asked for.
         question: Question of the scores.
+        segment: Attribute that tells the segments, or None.
         answers: Answers about a touchpoint.
         unassigned: Answers about a journey as a whole, which belong to no touchpoint.
+        without_segment: Answers about a touchpoint by customers of unknown segment, which are left out.
         alpha: Share of false alarms that is accepted among the verdicts.
         threshold: From how many spreads a single answer counts as a surprise.
     """
 
     rows: tuple[TouchpointSurprise, ...]
     question: str
+    segment: str | None = None
     answers: int
     unassigned: int
+    without_segment: int = 0
     alpha: float
     threshold: float
     origin: Origin | None = field(default=None, repr=False, eq=False)
@@ -141,14 +151,15 @@ class SurpriseTable:
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {
-            "question": self.question, "answers": self.answers, "unassigned": self.unassigned, "alpha": self.alpha,
+            "question": self.question, "segment": self.segment, "answers": self.answers,
+            "unassigned": self.unassigned, "without_segment": self.without_segment, "alpha": self.alpha,
             "threshold": self.threshold, "touchpoints": self.to_records(),
         }  # fmt: skip
 
     def __str__(self) -> str:
         head = f"{self.question}: {self.answers:,} answers about touchpoints, {self.unassigned:,} about whole journeys"
         lines = [
-            f"  {row.touchpoint}: {row.mean:.3g}"
+            f"  {row.touchpoint}{'' if row.segment is None else f', {row.segment}'}: {row.mean:.3g}"
             + ("" if row.expected is None else f" against {row.expected:.3g} elsewhere")
             + f", {row.verdict} (n={row.n:,})"
             for row in self.rows
@@ -158,30 +169,34 @@ class SurpriseTable:
 
 @frozen(eq=False)
 class SurpriseState:
-    """Sums by touchpoint, and how often each score was given at it.
+    """Sums by cell, a touchpoint in a segment, and how often each score was given there.
 
     Attributes:
-        touchpoint: (k,) codes, ascending.
-        products: (k, 4, 4) sums over the touchpoint's customers of the products of: their answers here and their
-            summed score here, their answers anywhere and their summed score anywhere.
+        cell: (k,) segment × touchpoints + touchpoint, ascending.
+        products: (k, 4, 4) sums over the cell's customers of the products of: their answers here and their summed score
+            here, their answers anywhere in the segment and their summed score there.
         sums: (k, 2) answers and summed score.
         customers: (k,) customers with an answer here.
-        everywhere: (2, 2) sums over all customers of the products of answers and summed score.
-        distinct: (d,) touchpoint of each different score.
+        segment: (s,) codes of the segments, ascending.
+        everywhere: (s, 2, 2) sums over the customers of a segment of the products of answers and summed score.
+        distinct: (d,) cell of each different score.
         score: (d,) the score.
         count: (d,) how often.
         unassigned: Answers about a journey as a whole.
+        without_segment: Answers about a touchpoint of unknown segment.
     """
 
-    touchpoint: Ints
+    cell: Ints
     products: Floats
     sums: Floats
     customers: Ints
+    segment: Ints
     everywhere: Floats
     distinct: Ints
     score: Floats
     count: Ints
     unassigned: int
+    without_segment: int
 
 
 @frozen(kw_only=True)
@@ -189,13 +204,16 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
     """Moments of surprise: experience against expectation, signed and tested.
 
     For each touchpoint the mean score is held against the mean of the answers about all other touchpoints (it is left
-    out of its own expectation). The standard error is clustered by customer; p values are adjusted over the touchpoints
-    (Benjamini & Hochberg 1995, 10.1111/j.2517-6161.1995.tb02031.x). Single answers count as surprises where they lie
-    ``threshold`` robust spreads from the touchpoint's median. Answer weights are not used.
+    out of its own expectation). With ``segment`` this is done for each segment of customers, against the same segment's
+    answers elsewhere, so that a segment that scores everything low is no surprise. The standard error is clustered by
+    customer; p values are adjusted over all rows (Benjamini & Hochberg 1995, 10.1111/j.2517-6161.1995.tb02031.x).
+    Single answers count as surprises where they lie ``threshold`` robust spreads from the row's median. Answer weights
+    are not used.
 
     Attributes:
         question: Name of the question; may be left out where there is only one.
-        min_n: Touchpoints with fewer answers get no verdict.
+        segment: Attribute of customers, journeys or events that tells the segments.
+        min_n: Rows with fewer answers get no verdict.
         alpha: Share of false alarms accepted among the verdicts.
         threshold: Spreads from which a single answer counts.
     """
@@ -206,6 +224,7 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
     groups: ClassVar[bool] = False
 
     question: str | None = None
+    segment: str | None = None
     min_n: int = field(default=10, validator=validators.ge(0))
     alpha: float = field(default=0.05, validator=[validators.gt(0), validators.lt(1)])
     threshold: float = field(default=2.5, validator=validators.gt(0))
@@ -219,13 +238,13 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
             return f"several questions were asked, {asked}: name one with question="
         if self.question is not None and self.question not in facts.questions:
             return f"there is no question {self.question!r}; there is {asked}"
-        return None
+        return None if self.segment is None else column_missing(self.segment, facts)
 
     def start(self) -> SurpriseState:
         """Nothing."""
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
         return SurpriseState(
-            none, np.zeros((0, 4, 4)), np.zeros((0, 2)), none, np.zeros((2, 2)), none, nothing, none, 0
+            none, np.zeros((0, 4, 4)), np.zeros((0, 2)), none, none, np.zeros((0, 2, 2)), none, nothing, none, 0, 0
         )
 
     def add(self, state: SurpriseState, block: Block, cells: Cells[Any]) -> SurpriseState:
@@ -237,52 +256,65 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
         if answers is None:
             return self.start()
         asked = answers.question == list(block.vocabulary.questions).index(self._asked(block.vocabulary.questions))
-        rows = np.flatnonzero(asked & (answers.touchpoint >= 0))
+        about = np.flatnonzero(asked & (answers.touchpoint >= 0))
+        segment = self._segments(block, about)
+        rows, segment = about[segment >= 0], segment[segment >= 0]
+        lost = evolve(self.start(), unassigned=int(asked.sum()) - about.size, without_segment=about.size - rows.size)
         if not rows.size:
-            return _only_unassigned(self.start(), int(asked.sum()))
-        touchpoint, place = compress(answers.touchpoint[rows])
-        owner = block.customer_rows("response", rows)
-        score = answers.score[rows]
-        whole = np.stack([grouped_sum(owner, None, block.customers), grouped_sum(owner, score, block.customers)])
-        pair, at = compress(owner * touchpoint.size + place)
+            return lost
+        cell = segment * len(block.vocabulary.touchpoints) + answers.touchpoint[rows]
+        owner, score = block.customer_rows("response", rows), answers.score[rows]
+        cells, place = compress(cell)
+        segments, of = compress(segment)
+        person, person_at = compress(owner * segments.size + of)
+        whole = np.stack([grouped_sum(person_at, None, person.size), grouped_sum(person_at, score, person.size)])
+        pair, at = compress(person_at * cells.size + place)
         here = np.stack([grouped_sum(at, None, pair.size), grouped_sum(at, score, pair.size)])
-        four = np.concatenate([here, whole[:, pair // touchpoint.size]])
-        pair_at = pair % touchpoint.size
-        products = np.empty((touchpoint.size, 4, 4))
-        for i in range(4):
-            for j in range(4):
-                products[:, i, j] = grouped_sum(pair_at, four[i] * four[j], touchpoint.size)
-        sums = np.stack([grouped_sum(place, None, touchpoint.size), grouped_sum(place, score, touchpoint.size)], axis=1)
-        known, count = _distinct(answers.touchpoint[rows], score, np.ones(rows.size, np.int64))
-        return SurpriseState(
-            touchpoint, products, sums, np.bincount(pair_at, minlength=touchpoint.size), whole @ whole.T,
-            known[0].astype(np.int64), known[1], count, int(asked.sum()) - rows.size,
+        four = np.concatenate([here, whole[:, pair // cells.size]])
+        known, count = _distinct(cell, score, np.ones(rows.size, np.int64))
+        return evolve(
+            lost, cell=cells, products=_products(four, pair % cells.size, cells.size),
+            sums=np.stack([grouped_sum(place, None, cells.size), grouped_sum(place, score, cells.size)], axis=1),
+            customers=np.bincount(pair % cells.size, minlength=cells.size), segment=segments,
+            everywhere=_products(whole, person % segments.size, segments.size),
+            distinct=known[0].astype(np.int64), score=known[1], count=count,
         )  # fmt: skip
+
+    def _segments(self, block: Block, rows: Ints) -> Ints:
+        """Segment of each answer; 0 for all without segments, −1 where it is unknown."""
+        assert block.answers is not None
+        if self.segment is None:
+            return np.zeros(rows.size, np.int64)
+        codes = np.full(rows.size, -1)
+        if self.segment in block.journey_columns and self.segment not in block.event_columns:
+            return journey_codes(block, self.segment)[block.answers.journey[rows]]
+        event = block.answers.event[rows]
+        codes[event >= 0] = event_codes(block, self.segment)[event[event >= 0]]
+        return codes
 
     def _asked(self, questions: Mapping[str, object]) -> str:
         return next(iter(questions)) if self.question is None else self.question
 
     def merge(self, a: SurpriseState, b: SurpriseState) -> SurpriseState:
         """Add the sums."""
-        touchpoint, place = np.unique(np.concatenate([a.touchpoint, b.touchpoint]), return_inverse=True)
-        products, sums = np.zeros((touchpoint.size, 4, 4)), np.zeros((touchpoint.size, 2))
-        np.add.at(products, place, np.concatenate([a.products, b.products]))
-        np.add.at(sums, place, np.concatenate([a.sums, b.sums]))
-        customers = np.zeros(touchpoint.size, np.int64)
-        np.add.at(customers, place, np.concatenate([a.customers, b.customers]))
+        cell, place = np.unique(np.concatenate([a.cell, b.cell]), return_inverse=True)
+        segment, of = np.unique(np.concatenate([a.segment, b.segment]), return_inverse=True)
         known, count = _distinct(
             np.concatenate([a.distinct, b.distinct]), np.concatenate([a.score, b.score]),
             np.concatenate([a.count, b.count]),
         )  # fmt: skip
         return SurpriseState(
-            touchpoint, products, sums, customers, a.everywhere + b.everywhere, known[0].astype(np.int64), known[1],
-            count, a.unassigned + b.unassigned,
+            cell, _added(a.products, b.products, place, cell.size), _added(a.sums, b.sums, place, cell.size),
+            _added(a.customers, b.customers, place, cell.size), segment,
+            _added(a.everywhere, b.everywhere, of, segment.size), known[0].astype(np.int64), known[1], count,
+            a.unassigned + b.unassigned, a.without_segment + b.without_segment,
         )  # fmt: skip
 
     def finish(self, state: SurpriseState, cells: Cells[Any], level: float) -> Mapping[int, SurpriseTable]:
         """Test every touchpoint with enough answers, and count its single surprises."""
         names = cells.vocabulary.touchpoints
-        surprise, se, expected = _tests(state)
+        segments = self._names(cells)
+        surprise, se, expected = _tests(state, len(names))
         se = np.where(state.customers > 1, se, np.nan)
         enough = (state.sums[:, 0] >= self.min_n) & (se > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -290,26 +322,39 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
         adjusted = benjamini_hochberg(p) if p.size else p
         question = self._asked(cells.facts.questions)
         sign = -1.0 if cells.facts.questions[question].scale.direction == "lower" else 1.0
-        bounds = np.searchsorted(state.distinct, np.stack([state.touchpoint, state.touchpoint + 1]))
+        bounds = np.searchsorted(state.distinct, np.stack([state.cell, state.cell + 1]))
         half = z_value(level) * se
         rows = [
             self._row(
-                names[code], sign, tuple(float(x[i]) for x in (expected, surprise, half, p, adjusted)),
+                (names[code % len(names)], segments[code // len(names)]), sign,
+                tuple(float(x[i]) for x in (expected, surprise, half, p, adjusted)),
                 (float(state.sums[i, 0]), float(state.sums[i, 1])),
                 state.score[bounds[0, i] : bounds[1, i]], state.count[bounds[0, i] : bounds[1, i]],
             )
-            for i, code in enumerate(integers(state.touchpoint))
+            for i, code in enumerate(integers(state.cell))
         ]  # fmt: skip
         rows.sort(key=lambda row: (2.0 if row.p_adjusted is None else row.p_adjusted, -abs(row.surprise or 0.0)))
         table = SurpriseTable(
-            rows=tuple(rows), question=question, answers=int(state.sums[:, 0].sum()), unassigned=state.unassigned,
+            rows=tuple(rows), question=question, segment=self.segment, answers=int(state.sums[:, 0].sum()),
+            unassigned=state.unassigned, without_segment=state.without_segment,
             alpha=self.alpha, threshold=self.threshold, origin=cells.origin,
         )  # fmt: skip
         return {0: table}
 
+    def _names(self, cells: Cells[Any]) -> list[str | None]:
+        """What the codes of segments mean."""
+        if self.segment is None:
+            return [None]
+        vocabulary = cells.vocabulary
+        if self.segment == "touchpoint":
+            return list(vocabulary.touchpoints)
+        labels = vocabulary.columns.get(self.segment) or vocabulary.touchpoint_columns[self.segment][1]
+        return list(labels.names)
+
     def _row(
-        self, name: str, sign: float, numbers: tuple[float, ...], sums: tuple[float, float], score: Floats, count: Ints
-    ) -> TouchpointSurprise:
+        self, name: tuple[str, str | None], sign: float, numbers: tuple[float, ...], sums: tuple[float, float],
+        score: Floats, count: Ints,
+    ) -> TouchpointSurprise:  # fmt: skip
         expected, surprise, half, p, adjusted = (x if np.isfinite(x) else None for x in numbers)
         middle, scale, rule = robust_scale(score, count)
         away = sign * (score - middle) / scale if scale else np.zeros(score.size)
@@ -319,31 +364,44 @@ class Surprises(Tally[SurpriseState, SurpriseTable]):
             verdict = "delight" if sign * surprise > 0 else "disappointment"
         ends = (None, None) if surprise is None or half is None else (surprise - half, surprise + half)
         return TouchpointSurprise(
-            touchpoint=name, n=n, mean=sums[1] / n, expected=expected, surprise=surprise, low=ends[0],
-            high=ends[1], p=p, p_adjusted=adjusted, verdict=verdict, spread=scale, rule=rule,
+            touchpoint=name[0], segment=name[1], n=n, mean=sums[1] / n, expected=expected, surprise=surprise,
+            low=ends[0], high=ends[1], p=p, p_adjusted=adjusted, verdict=verdict, spread=scale, rule=rule,
             delights=int(count[away >= self.threshold].sum()),
             disappointments=int(count[away <= -self.threshold].sum()),
         )  # fmt: skip
 
 
-def _only_unassigned(state: SurpriseState, count: int) -> SurpriseState:
-    return evolve(state, unassigned=count)
+def _products(columns: Floats, place: Ints, size: int) -> Floats:
+    """(size, c, c) sums by place of the products of c columns."""
+    out = np.empty((size, len(columns), len(columns)))
+    for i, one in enumerate(columns):
+        for j, other in enumerate(columns):
+            out[:, i, j] = grouped_sum(place, one * other, size)
+    return out
 
 
-def _distinct(touchpoint: Ints, score: Floats, count: Ints) -> tuple[Floats, Ints]:
-    """Each different (touchpoint, score), as two rows, and how often."""
-    order = np.lexsort((score, touchpoint))
-    both = np.stack([touchpoint[order].astype(np.float64), score[order]])
+def _added(a: NDArray[Any], b: NDArray[Any], place: Ints, size: int) -> NDArray[Any]:
+    """Both, each row at its place."""
+    out = np.zeros((size, *a.shape[1:]), a.dtype)
+    np.add.at(out, place, np.concatenate([a, b]))
+    return out
+
+
+def _distinct(cell: Ints, score: Floats, count: Ints) -> tuple[Floats, Ints]:
+    """Each different (cell, score), as two rows, and how often."""
+    order = np.lexsort((score, cell))
+    both = np.stack([cell[order].astype(np.float64), score[order]])
     fresh = np.ones(order.size, np.bool_)
     fresh[1:] = (both[:, 1:] != both[:, :-1]).any(axis=0)
     total = np.bincount(np.cumsum(fresh) - 1, count[order], int(fresh.sum()))
     return both[:, fresh], total.astype(np.int64)
 
 
-def _tests(state: SurpriseState) -> tuple[Floats, Floats, Floats]:
-    """Per touchpoint: mean minus expectation, its standard error by customer, and the expectation."""
+def _tests(state: SurpriseState, width: int) -> tuple[Floats, Floats, Floats]:
+    """Per cell: mean minus expectation, its standard error by customer, and the expectation."""
     n, total = state.sums[:, 0], state.sums[:, 1]
-    rest_n, rest = n.sum() - n, total.sum() - total
+    of = np.searchsorted(state.segment, state.cell // max(width, 1))
+    rest_n, rest = (grouped_sum(of, sums, state.segment.size)[of] - sums for sums in (n, total))
     mean, expected = ratio(total, n), ratio(rest, rest_n)
     # Influence of a customer: (a − mean·m)/n − ((A − a) − expected·(M − m))/rest_n with m, a here and M, A anywhere.
     weights = np.stack(
@@ -351,7 +409,9 @@ def _tests(state: SurpriseState) -> tuple[Floats, Floats, Floats]:
          -ratio(1.0, rest_n)], axis=1,
     )  # fmt: skip
     inside = np.einsum("ki,kij,kj->k", weights, state.products, weights)
-    outside = np.einsum("ki,kij,kj->k", weights[:, 2:], state.everywhere - state.products[:, 2:, 2:], weights[:, 2:])
+    outside = np.einsum(
+        "ki,kij,kj->k", weights[:, 2:], state.everywhere[of] - state.products[:, 2:, 2:], weights[:, 2:]
+    )
     return mean - expected, root(inside + outside), expected
 
 

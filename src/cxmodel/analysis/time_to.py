@@ -16,15 +16,24 @@ from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
-from cxmodel.stats.arrays import Ints
+from cxmodel.stats.arrays import Bools, Ints, mix
 from cxmodel.stats.floats import Floats, ratio, root
 from cxmodel.stats.intervals import z_value
-from cxmodel.stats.survival import LogRank, RiskTable, aalen_johansen, log_rank, quantile_time, risk_table
+from cxmodel.stats.survival import (
+    LogRank,
+    RiskTable,
+    aalen_johansen,
+    clustered_error,
+    log_rank,
+    quantile_time,
+    risk_table,
+)
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import SMALL, Tally
 from cxmodel.tallies.sums import grouped
 
 DROPPED: Final = "dropped"
+FOLDS: Final = 128
 _ALWAYS: Final = -1
 
 
@@ -36,16 +45,32 @@ class Spells:
         entry: (n,) µs since the first touch at which the journey came under observation; −1 from the beginning.
         end: (n,) µs since the first touch at which the spell ended.
         cause: (n,) 0 for censored, 1 for the goal, then the competing goals, then dropped.
+        customer: (n,) number of the customer.
+        fold: (n,) one of 128 folds of customers, by their seeded hash.
     """
 
     entry: Ints
     end: Ints
     cause: Ints
+    customer: Ints
+    fold: Ints
 
     def table(self, causes: int) -> RiskTable:
         """Events and numbers at risk, times in seconds."""
         entries = self.entry / 1e6 if (self.entry >= 0).any() else None
         return risk_table(self.end / 1e6, self.cause, entries=entries, n_causes=causes)
+
+    def kept(self, rows: Bools | Ints) -> Spells:
+        """Some of the spells."""
+        return Spells(self.entry[rows], self.end[rows], self.cause[rows], self.customer[rows], self.fold[rows])
+
+    def error(self, table: RiskTable) -> tuple[Floats, str]:
+        """Standard error of the goal's share, and how it is made: by customer where some have several journeys."""
+        if np.unique(self.customer).size == self.customer.size:
+            return cumulative_error(table.at_risk, table.events), "log-log"
+        entries = self.entry / 1e6 if (self.entry >= 0).any() else None
+        se = clustered_error(self.end / 1e6, self.cause, self.fold, entries, len(table.events))
+        return se, "log-log, jackknife by customer"
 
 
 @frozen(kw_only=True, eq=False)
@@ -62,8 +87,10 @@ class TimeToGoal:
         times: (t,) seconds since the first touch.
         shares: (causes, t) share that has ended so by each time (Aalen-Johansen).
         without: (t,) share without any end yet.
-        se: (t,) standard error of the goal's share.
+        se: (t,) standard error of the goal's share; by customer where some have several journeys.
         median: Time by which half of all journeys have reached the goal; no value where fewer ever do.
+        level: Confidence level.
+        method: How intervals are made.
     """
 
     goal: str
@@ -78,6 +105,7 @@ class TimeToGoal:
     se: Floats = field(repr=False)
     median: Estimate
     level: float
+    method: str
     spells: Spells = field(repr=False)
     origin: Origin | None = field(default=None, repr=False)
 
@@ -95,7 +123,7 @@ class TimeToGoal:
         value = float(self.shares[0, at]) if at >= 0 else 0.0
         low, high = _bounds(self.shares[0], self.se, self.level)
         ends = (float(low[at]), float(high[at])) if at >= 0 else (np.nan, np.nan)
-        interval = Interval(*ends, self.level, _METHOD) if np.isfinite(ends).all() else None
+        interval = Interval(*ends, self.level, self.method) if np.isfinite(ends).all() else None
         return Estimate(value=value, n=self.n, interval=interval, flags=self.median.flags, **about)
 
     def to_records(self) -> list[dict[str, object]]:
@@ -120,9 +148,6 @@ class TimeToGoal:
 
     def __str__(self) -> str:
         return f"{self.goal}: {self.reached:,} of {self.n:,} journeys, {self.censored:,} censored; median {self.median}"
-
-
-_METHOD: Final = "log-log, journeys as independent"
 
 
 def _bounds(share: Floats, se: Floats, level: float) -> tuple[Floats, Floats]:
@@ -163,12 +188,14 @@ class TimeToState:
     """Spells, one part per block.
 
     Attributes:
-        parts: Group, entry, end and cause of each spell, as in `Spells`.
+        parts: Group, entry, end, cause, customer (counted on over blocks) and fold of each spell, as in `Spells`.
         undeclared: Whether no inactivity rule tells lost journeys from those in progress.
+        customers: Customers seen.
     """
 
-    parts: tuple[tuple[Ints, Ints, Ints, Ints], ...]
+    parts: tuple[tuple[Ints, Ints, Ints, Ints, Ints, Ints], ...]
     undeclared: bool
+    customers: int
 
 
 def _goals(goals: Iterable[Goal | str]) -> tuple[Goal, ...]:
@@ -186,7 +213,7 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
     inactivity rule was declared and it is no longer in progress; in progress it is censored at the end of the data.
     Without such a rule whatever has not reached a goal is censored at its last event, and the result is flagged
     ``open_unknown``. A window of time lets journeys that began before it in late (left truncation) and censors at its
-    end. Intervals take journeys as independent.
+    end. Intervals are by customer: where some have several journeys, by a jackknife over folds of customers.
 
     Attributes:
         goal: What is waited for.
@@ -218,15 +245,16 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
 
     def start(self) -> TimeToState:
         """Nothing."""
-        return TimeToState((), False)
+        return TimeToState((), False, 0)
 
     def add(self, state: TimeToState, block: Block, cells: Cells[Any]) -> TimeToState:
         """The spells of one block."""
         journeys = np.flatnonzero(block.lengths > 0)
         spells = self._spells(block, journeys, cells)
         rows, group = grouped(block, "journey", journeys, cells)
-        part = (group, spells.entry[rows], spells.end[rows], spells.cause[rows])
-        return self.merge(state, TimeToState((part,), block.still_open is None))
+        seen = spells.kept(rows)
+        part = (group, seen.entry, seen.end, seen.cause, seen.customer, seen.fold)
+        return self.merge(state, TimeToState((part,), block.still_open is None, block.customers))
 
     def _spells(self, block: Block, journeys: Ints, cells: Cells[Any]) -> Spells:
         begin, last = block.time[block.first], block.time[block.last]
@@ -248,16 +276,19 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
         if cut is not None and high is not None:
             beyond = cut[journeys] & (end >= high)
             cause, end = np.where(beyond, 0, cause), np.where(beyond, high, end)
-        return Spells(entry, end - begin, cause)
+        customer = block.customer_of_journey[journeys]
+        fold = (mix(block.customer_key, cells.seed) % np.uint64(FOLDS)).astype(np.int64)[customer]
+        return Spells(entry, end - begin, cause, customer, fold)
 
     def merge(self, a: TimeToState, b: TimeToState) -> TimeToState:
         """Both side by side."""
-        return TimeToState(a.parts + b.parts, a.undeclared or b.undeclared)
+        moved = tuple((*part[:4], part[4] + a.customers, part[5]) for part in b.parts)
+        return TimeToState(a.parts + moved, a.undeclared or b.undeclared, a.customers + b.customers)
 
     def finish(self, state: TimeToState, cells: Cells[Any], level: float) -> Mapping[int, TimeToGoal]:
         """The curves of every group."""
         group, *spells = (
-            np.concatenate([part[i] for part in state.parts] or [np.zeros(0, np.int64)]) for i in range(4)
+            np.concatenate([part[i] for part in state.parts] or [np.zeros(0, np.int64)]) for i in range(6)
         )
         order = np.argsort(group, kind="stable")
         codes, begins = np.unique(group[order], return_index=True)
@@ -272,13 +303,13 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
 
     def _curve(self, spells: Spells, undeclared: bool, cells: Cells[Any], level: float) -> TimeToGoal:
         inside = spells.end > spells.entry
-        kept = Spells(spells.entry[inside], spells.end[inside], spells.cause[inside])
+        kept = spells.kept(inside)
         names = (self.goal.name, *(goal.name for goal in self.competing), *(() if undeclared else (DROPPED,)))
         table = (
             kept.table(len(names)) if kept.end.size else RiskTable(np.zeros(0), np.zeros(0), np.zeros((len(names), 0)))
         )
         shares, without = aalen_johansen(table.at_risk, table.events) if kept.end.size else (table.events, table.times)
-        se = cumulative_error(table.at_risk, table.events) if kept.end.size else table.times
+        se, method = kept.error(table) if kept.end.size else (table.times, "log-log")
         censored = int((kept.cause == 0).sum())
         marks: dict[Flag, bool] = {
             "censored": censored > 0,
@@ -289,8 +320,8 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
         return TimeToGoal(
             goal=self.goal.name, causes=names, n=int(kept.end.size), reached=int((kept.cause == 1).sum()),
             censored=censored, left_out=int((~inside).sum()), times=table.times, shares=shares, without=without, se=se,
-            median=self._median(table.times, shares, se, int(kept.end.size), flags, cells, level), level=level,
-            spells=kept, origin=cells.origin,
+            median=self._median(table.times, shares, se, int(kept.end.size), flags, cells, level, method), level=level,
+            method=method, spells=kept, origin=cells.origin,
         )  # fmt: skip
 
     def _median(
@@ -302,6 +333,7 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
         flags: tuple[Flag, ...],
         cells: Cells[Any],
         level: float,
+        method: str,
     ) -> Estimate:
         about: dict[str, Any] = {
             "unit": self.unit, "direction": self.direction, "range": self.range, "origin": cells.origin,
@@ -313,7 +345,7 @@ class TimeTo(Tally[TimeToState, TimeToGoal]):
             return no_value("fewer than half of the journeys are seen to reach the goal", n=n, flags=flags, **about)
         low, high = _bounds(shares[0], se, level)
         ends = [float(quantile_time(times, 1 - np.nan_to_num(band, nan=0.0))) for band in (high, low)]
-        interval = Interval(ends[0], ends[1], level, _METHOD) if np.isfinite(ends).all() else None
+        interval = Interval(ends[0], ends[1], level, method) if np.isfinite(ends).all() else None
         return Estimate(value=middle, n=n, interval=interval, flags=flags, **about)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
 
+from cxmodel.analysis.transition_waits import Waits, edges_of, waits_of
 from cxmodel.data.blocks import Block, Unit, Vocabulary
 from cxmodel.errors import DocumentError, InvalidValueError
 from cxmodel.graph import JourneyGraph
@@ -16,16 +17,11 @@ from cxmodel.model.estimates import Origin
 from cxmodel.model.transitions import Transition
 from cxmodel.stats.arrays import (
     Ints,
-    compress,
-    counting_order,
     distinct_codes,
     grouped_sum,
     integers,
-    offsets_of,
-    ranges,
 )
 from cxmodel.stats.floats import Floats
-from cxmodel.stats.medians import grouped_medians
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.codec import allow, decode, encode
 from cxmodel.tallies.metrics import Tally
@@ -33,23 +29,6 @@ from cxmodel.tallies.metrics import Tally
 MOST_EDGES = 200_000
 KEPT: Final = "transitions/1"
 """Name of a kept table; another number where the columns or their meaning change."""
-
-
-@frozen(eq=False)
-class _Waits:
-    """Waits of one block, transition after transition.
-
-    Attributes:
-        edge: (e,) ascending code of each transition: source × touchpoints + target.
-        offsets: (e + 1,) where its waits begin.
-        waits: µs.
-        bridged: (e,) how many of them skip events that were filtered out.
-    """
-
-    edge: Ints
-    offsets: Ints
-    waits: Ints
-    bridged: Ints
 
 
 @frozen(eq=False)
@@ -66,7 +45,7 @@ class TransitionState:
 
     nodes: Ints
     values: Floats
-    parts: tuple[_Waits, ...]
+    parts: tuple[Waits, ...]
     journeys: int
     customers: int
 
@@ -275,19 +254,19 @@ class Transitions(Tally[TransitionState, TransitionTable]):
         there = np.flatnonzero(state.nodes[0]) if state.nodes.size else np.zeros(0, np.int64)
         row = np.full(width, -1)
         row[there] = np.arange(there.size)
-        edge, offsets, waits, bridged = _joined(state.parts)
-        count = np.diff(offsets)
-        totals = _totals(waits, offsets)
+        edges = edges_of(state.parts)
         valued = state.nodes[4][there] > 0 if state.nodes.size else np.zeros(0, bool)
         nodes = state.nodes[:, there] if state.nodes.size else np.zeros((5, 0), np.int64)
         table = TransitionTable(
             touchpoints=tuple(vocabulary.touchpoints[code] for code in integers(there)),
             count=nodes[0], starts=nodes[1], ends=nodes[2], passing=nodes[3],
             value=np.where(valued, state.values[there], np.nan) if state.nodes.size else np.zeros(0),
-            source=row[edge // width], target=row[edge % width], transitions=count, bridged=bridged,
-            wait_mean_s=totals / np.maximum(count, 1) / 1e6, wait_median_s=grouped_medians(waits, offsets) / 1e6,
-            wait_total_s=totals / 1e6, journeys=state.journeys, customers=state.customers, events=int(nodes[0].sum()),
-            currency=cells.facts.currency, origin=cells.origin, stages=_stages(vocabulary, there),
+            source=row[edges.edge // width], target=row[edges.edge % width],
+            transitions=edges.count, bridged=edges.bridged,
+            wait_mean_s=edges.total / np.maximum(edges.count, 1) / 1e6, wait_median_s=edges.median / 1e6,
+            wait_total_s=edges.total / 1e6, journeys=state.journeys, customers=state.customers,
+            events=int(nodes[0].sum()), currency=cells.facts.currency, origin=cells.origin,
+            stages=_stages(vocabulary, there),
             facts={
                 name: tuple(labels.names[code] if code else None for code in integers(codes[there]))
                 for name, (codes, labels) in vocabulary.touchpoint_columns.items()
@@ -318,56 +297,8 @@ def _count(block: Block) -> TransitionState:
         values = grouped_sum(touchpoint[known].astype(np.int64), block.value[known], width)
         valued = np.bincount(touchpoint[known], minlength=width)
     return TransitionState(
-        np.stack([*counts, valued]), values, (_waits(block, width),), int(block.first.size), block.customers
+        np.stack([*counts, valued]), values, (waits_of(block, width),), int(block.first.size), block.customers
     )
-
-
-def _waits(block: Block, width: int) -> _Waits:
-    steps = block.steps
-    ends = block.time
-    if block.until is not None:
-        ends = np.where(block.until == np.iinfo(np.int64).min, block.time, block.until)
-    waits = block.time[steps + 1] - ends[steps]
-    codes = block.touchpoint[steps].astype(np.int64)
-    codes *= width
-    codes += block.touchpoint[steps + 1]
-    edge, place = compress(codes)
-    offsets, order = counting_order(place, edge.size)
-    bridged = np.zeros(edge.size, np.int64)
-    if block.removed is not None:
-        bridged = np.bincount(place[block.removed[steps + 1] > 0], minlength=edge.size)
-    return _Waits(edge, offsets, waits[order], bridged)
-
-
-def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
-    """(e,) summed waits, µs: whole numbers, but floats where whole numbers could overflow."""
-    if offsets.size < 2:
-        return np.zeros(0)
-    longest = max(int(waits.max()), -int(waits.min()))
-    kind = np.int64 if longest * int(np.diff(offsets).max()) < 2**63 else np.float64
-    return np.add.reduceat(waits, offsets[:-1], dtype=kind)
-
-
-def _joined(parts: Sequence[_Waits]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Edges, offsets, waits and bridged counts of all parts together."""
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return none, np.zeros(1, np.int64), none, none
-    if len(parts) == 1:
-        return parts[0].edge, parts[0].offsets, parts[0].waits, parts[0].bridged
-    edge, place = np.unique(np.concatenate([part.edge for part in parts]), return_inverse=True)
-    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
-    bridged = np.bincount(place, np.concatenate([part.bridged for part in parts]), edge.size).astype(np.int64)
-    offsets = offsets_of(np.bincount(place, sizes, edge.size).astype(np.int64))
-    waits = np.empty(int(offsets[-1]), np.int64)
-    filled, begin = offsets[:-1].copy(), 0
-    for part in parts:
-        mine = place[begin : begin + part.edge.size]
-        size = np.diff(part.offsets)
-        waits[ranges(filled[mine], size)] = part.waits
-        filled[mine] += size
-        begin += part.edge.size
-    return edge, offsets, waits, bridged
 
 
 @frozen(kw_only=True)

@@ -197,6 +197,11 @@ class Block:
         followed[self.last] = False
         return np.flatnonzero(followed)
 
+    def forget(self) -> None:
+        """Let go of rows and lengths that were worked out on the way; whoever asks again has them worked out again."""
+        for name in ("journey", "customer_of_journey", "lengths", "first", "last", "steps"):
+            self.__dict__.pop(name, None)
+
     def codes_of(self, touchpoints: Iterable[str]) -> Ints:
         """Codes of those of these touchpoints that occur."""
         known = self.vocabulary.touchpoint_codes

@@ -36,6 +36,15 @@ def event_codes(block: Block, name: str) -> Ints:
     return _held(block.vocabulary.touchpoint_columns[name][0], name)[block.touchpoint]
 
 
+def journey_codes(block: Block, name: str) -> Ints:
+    """(journeys,) code of a fact about journeys; −1 where it is missing.
+
+    Raises:
+        InvalidValueError: When the column holds numbers.
+    """
+    return _held(block.journey_columns[name], name)
+
+
 def texts_of(block: Block, name: str) -> list[str]:
     """What the codes of `event_codes` mean: the text of code i stands at place i."""
     vocabulary = block.vocabulary

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,18 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
-from cxmodel.data.grouping import GIANT, ROWS_PER_BLOCK, EventRows, group, interleaved, promote, repeated
+from cxmodel.data.grouping import GIANT, EventRows, constant, group, interleaved, promoted, repeated
 from cxmodel.data.ledgers import Ledger
 from cxmodel.data.lifecycles import Lifecycle, pair
+from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Scan, collected, prepare
 from cxmodel.data.sources import open_tables
-from cxmodel.data.spilling import SpillFolder, SpillShelf, full_disk, must_spill
+from cxmodel.data.spilling import SpillShelf, spill_limit
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
+from cxmodel.data.temporary import SpillFolder, full_disk
 from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
@@ -38,7 +41,7 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         source: What to read.
         roles: Which column plays which part.
         tz: Zone of times that name none.
-        memory_limit: Limit of the engine.
+        memory_limit: Limit of memory.
 
     Raises:
         NoRowsError: When no row could be kept.
@@ -48,8 +51,9 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
     fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
-        if must_spill(scan, memory_limit):
-            return _spilled(scan, roles)
+        limit = spill_limit(scan, memory_limit)
+        if limit is not None:
+            return _spilled(scan, roles, limit)
         intake = _in_memory(scan, roles)
     return finished(group(intake.rows, intake.vocabulary), intake.vocabulary, roles, intake.reading, intake.renaming)
 
@@ -127,14 +131,14 @@ def counted(counts: Mapping[str, int]) -> list[str]:
     return [f"{count:,} {words}" for words, count in counts.items() if count]
 
 
-def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
+def _spilled(scan: Scan, roles: Roles, limit: float) -> MemoryPopulation:
     """The population of blocks on disk: rows go through one file per partition of customers."""
-    folder, labels = SpillFolder(), scan.labels()
+    folder, labels = SpillFolder(limit), scan.labels()
     renaming = renaming_of(labels["touchpoint"].names[1:], roles)
     vocabulary = _vocabulary(scan, renaming)
-    shelf = SpillShelf(scan, folder.path)
+    shelf = SpillShelf(scan, folder.path, folder.rows_per_block)
     counts: Counter[str] = Counter()
-    blocks = []
+    blocks: list[Callable[[], Block]] = []
     try:
         scan.run(shelf, shelf.tally)
         shelf.flush()
@@ -142,11 +146,9 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
         for number, arrays in shelf.partitions():
             events, renaming, met = events_of(arrays, labels, roles, renaming)
             counts.update(met)
-            entries = [
-                write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
-                for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * ROWS_PER_BLOCK))
-            ]
-            blocks += [block_of(read_arrays(folder.path, entry, verify=False), vocabulary) for entry in entries]
+            for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
+                entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+                blocks.append(partial(_stored, folder, entry, vocabulary))
     except OSError as error:
         folder.close()
         raise full_disk(folder.path, error) from None
@@ -155,7 +157,11 @@ def _spilled(scan: Scan, roles: Roles) -> MemoryPopulation:
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
     reading = reading.noting(*counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
-    return evolve(finished(blocks, vocabulary, roles, reading, renaming), keeper=folder)
+    return evolve(finished(StoredParts(blocks), vocabulary, roles, reading, renaming), keeper=folder)
+
+
+def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) -> Block:
+    return block_of(read_arrays(folder.path, entry, verify=False), vocabulary)
 
 
 def finished(
@@ -172,17 +178,18 @@ def finished(
         renaming: What became of the names.
         ledger: What is counted over the blocks, where it is known.
     """
-    blocks, facts = promote(parts, roles.attributes)
+    facts = constant(parts, roles.attributes)
+    blocks = after(parts, lambda block: promoted(block, facts)) if facts else parts
     ledger = ledger or ledger_of(blocks, vocabulary, roles)
     notes = oddities(facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
     reading = reading.noting(*notes, *(renaming.report().notes() if renaming else ()))
     found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
     described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
     vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
-    blocks = [evolve(block, vocabulary=vocabulary) for block in blocks]
+    blocks = after(blocks, lambda block: evolve(block, vocabulary=vocabulary))
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
-        renaming=renaming, ledger=ledger.of(blocks),
+        renaming=renaming, ledger=None if isinstance(blocks, StoredParts) else ledger.of(blocks),
         origin=Origin(source=digest(ledger.keys), rejected=reading.rejected_rows),
     )  # fmt: skip
 
@@ -251,11 +258,13 @@ def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any],
 
 def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
     """Count over some blocks."""
-    return Ledger(
-        sum(key_sum(block, vocabulary) for block in blocks) % 2**64,
-        sum(interleaved(block) for block in blocks) if roles.journey is not None else 0,
-        sum(repeated(block) for block in blocks),
-    )  # fmt: skip
+    keys, crossed, twins = 0, 0, 0
+    for block in blocks:
+        keys += key_sum(block, vocabulary)
+        crossed += interleaved(block) if roles.journey is not None else 0
+        twins += repeated(block)
+        block.forget()
+    return Ledger(keys % 2**64, crossed, twins)
 
 
 def oddities(facts: Sequence[str], crossed: int, twins: int) -> list[str]:

@@ -166,19 +166,22 @@ def _stable_order(segment: Ints, time: Ints) -> Ints:
     return order
 
 
-def promote(blocks: Sequence[Block], names: Sequence[str]) -> tuple[list[Block], list[str]]:
-    """Facts that no journey holds two of become facts about journeys; returns their names too."""
-    facts = [name for name in names if all(_constant(block, name) for block in blocks)]
-    if not facts:
-        return list(blocks), []
-    return [
-        evolve(
-            block,
-            event_columns={name: column for name, column in block.event_columns.items() if name not in facts},
-            journey_columns={**block.journey_columns, **{name: _first_known(block, name) for name in facts}},
-        )
-        for block in blocks
-    ], facts
+def constant(blocks: Sequence[Block], names: Sequence[str]) -> list[str]:
+    """Names of the columns that no journey holds two values of: facts about journeys."""
+    left = list(names)
+    for block in blocks if left else ():
+        left = [name for name in left if _constant(block, name)]
+        block.forget()
+    return left
+
+
+def promoted(block: Block, facts: Sequence[str]) -> Block:
+    """The block with these columns of events as facts about journeys."""
+    return evolve(
+        block,
+        event_columns={name: column for name, column in block.event_columns.items() if name not in facts},
+        journey_columns={**block.journey_columns, **{name: _first_known(block, name) for name in facts}},
+    )
 
 
 def known(column: NDArray[Any]) -> Bools:
@@ -216,7 +219,9 @@ def interleaved(block: Block) -> int:
 
 def repeated(block: Block) -> int:
     """Events with the touchpoint and the time of an earlier one of the same journey."""
-    tied = (block.time[1:] == block.time[:-1]) & (block.journey[1:] == block.journey[:-1])
+    tied = block.time[1:] == block.time[:-1]
+    starts = block.journey_offsets[1:-1]
+    tied[starts[(starts > 0) & (starts < block.events)] - 1] = False
     again = np.concatenate([[False], tied])
     ties = np.flatnonzero(again | np.concatenate([tied, [False]]))
     moment = np.cumsum(~again[ties])

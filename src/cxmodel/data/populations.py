@@ -1,10 +1,11 @@
-"""Populations: journeys that can be asked, as blocks in memory."""
+"""Populations: journeys that can be asked, as blocks in memory or on disk."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, reduce
 from typing import TypeVar
 
@@ -13,20 +14,23 @@ from attrs import evolve, field, frozen
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.ledgers import Ledger
+from cxmodel.data.parts import Step, after
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
+from cxmodel.data.temporary import SpillFolder
 from cxmodel.errors import NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
 
 S = TypeVar("S")
-Step = Callable[[Block], Block]
-"""A step of a plan: a block in, a block out; the vocabulary it was given or a wider one."""
 
 
 @frozen(eq=False, kw_only=True, slots=False)
 class MemoryPopulation:
-    """Blocks in memory. Steps are applied as soon as they are asked for; arrays that do not change are shared.
+    """Blocks in this process.
+
+    In memory a step is applied when it is asked for, and arrays that it does not change are shared. Blocks on disk
+    collect their steps, which are applied whenever a block is visited.
 
     Attributes:
         parts: The blocks.
@@ -37,7 +41,7 @@ class MemoryPopulation:
         roles: How it was read, where rows can be appended.
         renaming: What became of the raw names, where rules were given.
         ledger: What was counted over the blocks as they were read, for appending.
-        keeper: What keeps blocks on disk alive; it goes with the last population that uses them.
+        keeper: The folder of blocks on disk and its limit of memory; None in memory.
     """
 
     parts: Sequence[Block] = field(repr=False)
@@ -48,12 +52,28 @@ class MemoryPopulation:
     roles: Roles | None = None
     renaming: Renaming | None = field(default=None, repr=False)
     ledger: Ledger | None = field(default=None, repr=False)
-    keeper: object = field(default=None, repr=False)
+    keeper: SpillFolder | None = field(default=None, repr=False)
 
     def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
-        """Look at the blocks on threads and merge what was seen, in their order."""
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            return reduce(merge, pool.map(look, self.parts), start)
+        """Look at the blocks on threads and merge what was seen, in their order.
+
+        Nothing that a block worked out on the way stays; under a limit of memory a large state waits in files.
+        """
+        keeper = self.keeper
+
+        def visit(at: int) -> S:
+            block = self.parts[at]
+            try:
+                return look(block)
+            finally:
+                block.forget()
+
+        def together(a: S, b: S) -> S:
+            both = merge(a, b)
+            return both if keeper is None else keeper.settled(both)
+
+        threads = (os.cpu_count() or 1) if keeper is None else keeper.threads
+        return reduce(together, _in_order(visit, len(self.parts), threads), start)
 
     def then(
         self, step: Step, *, saying: str | None = None, vocabulary: Vocabulary | None = None,
@@ -67,9 +87,8 @@ class MemoryPopulation:
             vocabulary: What the codes mean afterwards, where the step widens that.
             window: The window of time, where the step sets one.
         """
-        parts = [step(block) for block in self.parts]
         origin = self.origin.after(saying, window)
-        return evolve(self, parts=parts, origin=origin, vocabulary=vocabulary or self.vocabulary)
+        return evolve(self, parts=after(self.parts, step), origin=origin, vocabulary=vocabulary or self.vocabulary)
 
     def noting(self, *notes: str) -> MemoryPopulation:
         """The population with further notes in its reading."""
@@ -89,6 +108,18 @@ class MemoryPopulation:
         if not self.facts.events:
             words = ", ".join(self.origin.filters) or "the reading"
             raise NoRowsError(f"no event is left after {words}", hint=str(self.reading))
+
+
+def _in_order(visit: Callable[[int], S], size: int, threads: int) -> Iterator[S]:
+    """What is seen at each place, in order; only a few are ahead of whoever takes them."""
+    ahead: deque[Future[S]] = deque()
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for at in range(size):
+            ahead.append(pool.submit(visit, at))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def columns_of(blocks: Sequence[Block]) -> Mapping[str, bool]:

@@ -1,16 +1,12 @@
 """Spilling: a log that does not fit into memory goes through files, one per partition of customers.
 
 While the source is scanned, rows are appended to the file of their customer's partition. Afterwards each partition
-is grouped on its own and written as a mapped block. The folder belongs to the population, goes with it, and is swept
-by the next process when its owner was killed.
+is grouped on its own and written as a block, which is mapped when it is visited.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,28 +15,22 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from cxmodel.data.grouping import PARTITION, ROWS_PER_BLOCK
+from cxmodel.data.grouping import PARTITION
 from cxmodel.data.rows import Scan, ScanTally
 from cxmodel.data.sizes import parse_bytes
-from cxmodel.data.storage import alive
-from cxmodel.errors import CxmodelError
+from cxmodel.data.temporary import full_disk
 from cxmodel.stats.arrays import counting_order
 
 _CHUNK: Final = 1_000_000
-_PREFIX: Final = "cxmodel-spill-"
+_MOST_BITS: Final = 9  # every partition has an open file
 _BYTES_PER_ROW: Final = 3.5  # what grouping in memory needs, as a multiple of the rows' own arrays
 
 
-class FullDiskError(CxmodelError, OSError):
-    """There was no room for the temporary partitions."""
-
-    code = "full_disk"
-
-
-def must_spill(scan: Scan, limit: str | None) -> bool:
-    """Whether grouping this in memory would need more than the limit, or than the machine has left."""
+def spill_limit(scan: Scan, limit: str | None) -> float | None:
+    """Bytes to keep to where grouping this in memory would need more than the limit, or than the machine has left."""
     needed = scan.rows * sum(kind.itemsize for kind in scan.kinds().values()) * _BYTES_PER_ROW
-    return needed > (parse_bytes(limit) * 0.5 if limit else _free_memory() * 0.8)
+    most = float(parse_bytes(limit)) if limit else _free_memory()
+    return most if needed > most * (0.5 if limit else 0.8) else None
 
 
 def _free_memory() -> float:
@@ -50,27 +40,6 @@ def _free_memory() -> float:
         return float("inf")
 
 
-class SpillFolder:
-    """A temporary folder of this process; it is removed with the last population that uses it."""
-
-    def __init__(self) -> None:
-        sweep(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-    def close(self) -> None:
-        """Remove it now."""
-        self._remove()
-
-
-def sweep(parent: Path) -> None:
-    """Remove the folders of processes that were killed."""
-    for left in parent.glob(f"{_PREFIX}*"):
-        owner = left.name.removeprefix(_PREFIX).split("-")[0]
-        if owner.isdigit() and not alive(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 @define(eq=False)
 class SpillShelf:
     """Rows on their way into the files of their partitions.
@@ -78,12 +47,14 @@ class SpillShelf:
     Attributes:
         scan: The scan that fills it.
         folder: Where the files are.
+        rows_per_block: Events that a partition is to have at most.
         tally: Counts of the scan, for times that move.
         kept: Rows so far.
     """
 
     scan: Scan
     folder: Path
+    rows_per_block: int
     tally: ScanTally = field(factory=ScanTally)
     kept: int = 0
     _buffer: dict[str, NDArray[Any]] = field(factory=dict)
@@ -95,7 +66,7 @@ class SpillShelf:
     def bits(self) -> int:
         """Partitions are 2 to this power."""
         bits = 0
-        while self.scan.rows >> bits > ROWS_PER_BLOCK:
+        while self.scan.rows >> bits > self.rows_per_block and bits < _MOST_BITS:
             bits += 1
         return max(bits, 1)
 
@@ -155,11 +126,3 @@ class SpillShelf:
                         parts[role].append(np.frombuffer(source.read(size * kind.itemsize), kind))
             yield number, {role: np.concatenate(each) for role, each in parts.items()}
             path.unlink()
-
-
-def full_disk(folder: Path, error: OSError) -> FullDiskError:
-    """The error for a disk without room."""
-    return FullDiskError(
-        f"there is no room for temporary partitions in {folder.parent}: {error.strerror or error}",
-        hint="Free some space, or set TMPDIR to a folder on a larger disk",
-    )

@@ -26,6 +26,7 @@ from cxmodel.data.blocks import Answers, Block, Labels, Vocabulary
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
+from cxmodel.data.temporary import alive
 from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
 from cxmodel.model.estimates import Origin
@@ -79,17 +80,6 @@ def sweep(path: Path) -> None:
         owner = left.name.rsplit(".", 2)[-2]
         if left.suffix in (".part", ".old") and owner.isdigit() and not alive(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def alive(process: int) -> bool:
-    """Whether a process with this number runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _write(population: MemoryPopulation, folder: Path, results: Mapping[str, bytes]) -> None:

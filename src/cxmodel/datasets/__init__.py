@@ -4,7 +4,7 @@ Every study is generated from a mechanism that is written down in its docstring,
 must find is known before the analysis runs. The same seed gives the same columns on every machine: draws come
 from NumPy's PCG64, and times are whole seconds, which no processor's last digit can move.
 
-`museum`, `car_rental` and `known_truth` return a `Study`: plain tables, a touchpoint catalogue and the truth.
+`museum`, `car_rental`, `known_truth` and `walks` return a `Study`: plain tables, a touchpoint catalogue and the truth.
 `event_log` returns an `EventLog`: a large log for benchmarks.
 """
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from cxmodel.datasets.benchmark_log import EventLog, event_log
     from cxmodel.datasets.museum_visits import museum
     from cxmodel.datasets.planted_effects import known_truth
+    from cxmodel.datasets.planted_walks import walks
     from cxmodel.datasets.rentals import car_rental
     from cxmodel.datasets.study import Study, Table
 
-__all__ = ["EventLog", "Study", "Table", "car_rental", "event_log", "known_truth", "museum"]
+__all__ = ["EventLog", "Study", "Table", "car_rental", "event_log", "known_truth", "museum", "walks"]
 
 _HOMES = {
     "EventLog": "benchmark_log",
@@ -28,6 +29,7 @@ _HOMES = {
     "event_log": "benchmark_log",
     "known_truth": "planted_effects",
     "museum": "museum_visits",
+    "walks": "planted_walks",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
+from cxmodel.exporters.matplotlib.curves import EmotionCurveFigure
 from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
@@ -20,7 +21,6 @@ from cxmodel.plugins.hooks import hookimpl
 def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
-        BreakdownFigure, CreditFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter, PathsFigure,
-        PriorityFigure,
-        ReliabilityFigure,
+        BreakdownFigure, CreditFigure, EmotionCurveFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter,
+        PathsFigure, PriorityFigure, ReliabilityFigure,
     ]  # fmt: skip

@@ -29,7 +29,8 @@ def impact_body(table: ImpactTable) -> Record:
     return {
         "metric": table.metric, "kind": "impact", "by": list(table.by), "outcome": table.outcome,
         "journeys": table.journeys, "average": estimate_row(table.average, usual), "instead": table.instead,
-        "adjusted_for": list(table.adjusted_for), "controls": list(table.controls), "failed": list(table.failed),
+        "adjusted_for": list(table.adjusted_for), "controls": list(table.controls),
+        "control_outcomes": list(table.control_outcomes), "failed": list(table.failed),
         "holdout": None if table.holdout is None else estimate_row(table.holdout, usual),
         "results": rows, "unassigned": None, "overlapping": True, "population": origin_record(usual),
     }  # fmt: skip
@@ -45,7 +46,8 @@ def impact_of(root: Place) -> ImpactTable:
         groups={row.touchpoint: row for row in rows}, outcome=root["outcome"].text(),
         journeys=root["journeys"].whole(), average=read_estimate(root["average"], usual),
         instead=root["instead"].text(), adjusted_for=root["adjusted_for"].texts(), controls=root["controls"].texts(),
-        failed=root["failed"].texts(), holdout=None if holdout.missing else read_estimate(holdout, usual),
+        failed=root["failed"].texts(), control_outcomes=root["control_outcomes"].texts(),
+        holdout=None if holdout.missing else read_estimate(holdout, usual),
     )  # fmt: skip
 
 

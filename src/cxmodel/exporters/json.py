@@ -15,11 +15,14 @@ from cxmodel.analysis.comparing import Comparison
 from cxmodel.analysis.credits import CreditComparison
 from cxmodel.analysis.decomposition import Contributions, Decomposition
 from cxmodel.analysis.drift import Drift
+from cxmodel.analysis.emotion_curve import CurveTable
 from cxmodel.analysis.forecasts import ForecastCheck
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.orders import OrderTable
 from cxmodel.analysis.paths import PathTable, TopPaths
+from cxmodel.analysis.peak_end_fit import PeakEndFit
 from cxmodel.analysis.positions import Position, PositionTable
+from cxmodel.analysis.silos import SiloTable
 from cxmodel.analysis.standardising import LikeForLike
 from cxmodel.analysis.surprises import SurpriseTable
 from cxmodel.analysis.time_to import TimeToGoal
@@ -49,7 +52,7 @@ class JsonExporter(Exporter[Any]):
     extensions: ClassVar[tuple[str, ...]] = (".json",)
     takes: ClassVar[tuple[type, ...]] = (
         JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
-        SurpriseTable, BottleneckTable, TimeToGoal,
+        SurpriseTable, BottleneckTable, TimeToGoal, PeakEndFit, CurveTable, SiloTable,
         Comparison, Contributions, Decomposition, Drift, LikeForLike, Voices,
         OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change, TimeChange,
     )  # fmt: skip

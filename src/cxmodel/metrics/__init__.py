@@ -18,6 +18,7 @@ from cxmodel.analysis.credits import (
     TimeDecayCredit,
 )
 from cxmodel.analysis.distributions import DurationDistribution, LengthDistribution
+from cxmodel.analysis.emotion_curve import EmotionCurve
 from cxmodel.analysis.ends import Ends
 from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.followings import EventuallyFollows
@@ -31,13 +32,15 @@ from cxmodel.analysis.loops import Loops
 from cxmodel.analysis.path_chains import PathChain
 from cxmodel.analysis.paths import Paths
 from cxmodel.analysis.patterns import PatternMatches, PatternShare
+from cxmodel.analysis.peak_end_fit import PeakEndWeights
 from cxmodel.analysis.priorities import Priorities
 from cxmodel.analysis.retention import Retention
+from cxmodel.analysis.silos import Silos
 from cxmodel.analysis.surprises import Surprises
 from cxmodel.analysis.time_to import TimeTo
 from cxmodel.analysis.transitions import Graph, Transitions
 from cxmodel.metrics.attitude import GoalAfterAnswer, JourneysAfterAnswer, ReturnAfterAnswer, ValueAfterAnswer
-from cxmodel.metrics.channels import BridgeLag, BridgeShare, OmnichannelShare
+from cxmodel.metrics.channels import BridgeDifference, BridgeLag, BridgeScoreDifference, BridgeShare, OmnichannelShare
 from cxmodel.metrics.continuity import Coc, HandOffs, Mmci, Secon, UnknownShare, Upc
 from cxmodel.metrics.effort import (
     ChannelSwitches,
@@ -79,7 +82,9 @@ from cxmodel.model.calendars import BusinessHours
 
 __all__ = [
     "Bottlenecks",
+    "BridgeDifference",
     "BridgeLag",
+    "BridgeScoreDifference",
     "BridgeShare",
     "BusinessHours",
     "Ces1",
@@ -100,6 +105,7 @@ __all__ = [
     "EffortRepeats",
     "EffortSteps",
     "EffortTouchpoints",
+    "EmotionCurve",
     "Ends",
     "EventuallyFollows",
     "ExperienceEnd",
@@ -142,6 +148,7 @@ __all__ = [
     "PatternMatches",
     "PatternShare",
     "PeakEnd",
+    "PeakEndWeights",
     "PositionCredit",
     "Priorities",
     "RateShapley",
@@ -161,6 +168,7 @@ __all__ = [
     "ScoreChange",
     "Secon",
     "ShapleyCredit",
+    "Silos",
     "StepDecayCredit",
     "Surprises",
     "TimeDecayCredit",

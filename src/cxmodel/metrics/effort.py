@@ -108,13 +108,21 @@ class EffortRepeats(EffortMetric):
 
 @frozen(kw_only=True)
 class SwitchMetric(EffortMetric):
-    """Mean number of changes of a column between consecutive known values; unknown ones are passed over."""
+    """Mean number of changes of a column between consecutive known values; unknown ones are passed over.
+
+    Journeys without a known value do not count.
+    """
 
     of_column: ClassVar[str]
 
     def missing(self, facts: Facts) -> str | None:
         """No such column."""
         return column_missing(self.of_column, facts)
+
+    def observe(self, block: Block) -> Observations:
+        """Journeys with a known value, and the changes of each."""
+        rows = np.unique(block.journey[event_codes(block, self.of_column) >= 0])
+        return observe("journey", rows, effort=self.of(block)[rows])
 
     def of(self, block: Block) -> Floats:
         """Consecutive known values that differ."""

@@ -9,93 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import Attribute, field, frozen
 
+from cxmodel.analysis.moments import JourneyScores, journey_scores
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError
 from cxmodel.metrics.survey import QuestionMetric
 from cxmodel.model.scales import Scale
-from cxmodel.stats.arrays import Ints, offsets_of, segment_of
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.observations import Observations, observe
 
 _DISTANT = 1e-9
-
-
-@frozen(eq=False)
-class JourneyScores:
-    """The scores on the touchpoints of each journey that has any, in order of time.
-
-    Attributes:
-        journey: (j,) row of each journey.
-        offsets: (j + 1,) scores of journey i are ``offsets[i]:offsets[i + 1]``; none is empty.
-        score: (n,) scores, in the points of the scale.
-        time: (n,) µs UTC of the touchpoint.
-        weight: (j,) mean answer weight of the journey's scores.
-        neutral: Score that is neither good nor bad.
-        sign: 1 where higher scores are better, −1 where lower ones are.
-    """
-
-    journey: Ints
-    offsets: Ints
-    score: Floats
-    time: Ints
-    weight: Floats
-    neutral: float
-    sign: float
-
-    @property
-    def owner(self) -> Ints:
-        """(n,) place of each score's journey."""
-        return segment_of(self.offsets)
-
-    def total(self, values: Floats) -> Floats:
-        """(j,) sum of values, one per score."""
-        return np.add.reduceat(values, self.offsets[:-1])
-
-    def highest(self, values: Floats) -> Floats:
-        """(j,) largest value, one per score."""
-        return np.maximum.reduceat(values, self.offsets[:-1])
-
-    @property
-    def mean(self) -> Floats:
-        """(j,) plain mean of the scores."""
-        return self.total(self.score) / np.diff(self.offsets)
-
-    @property
-    def end(self) -> Floats:
-        """(j,) last score."""
-        return self.score[self.offsets[1:] - 1]
-
-    @property
-    def extreme(self) -> Floats:
-        """(j,) score farthest from neutral; of two that are equally far the bad one."""
-        goodness = self.sign * (self.score - self.neutral)
-        far = self.highest(np.abs(goodness))[self.owner]
-        at_it = np.abs(goodness) >= far - _DISTANT * np.maximum(far, 1.0)
-        return self.neutral - self.sign * self.highest(np.where(at_it, -goodness, -np.inf))
-
-
-def journey_scores(block: Block, code: int, scale: Scale, neutral: float | None) -> JourneyScores:
-    """The scores that answers to one question gave to touchpoints.
-
-    An answer about the journey as a whole is no moment of it and is left out. The order is that of the touchpoints;
-    several answers about one event keep the order of their own times.
-    """
-    answers = block.answers
-    rows = np.zeros(0, np.int64)
-    if answers is not None:
-        rows = np.flatnonzero((answers.question == code) & (answers.event >= 0) & np.isfinite(answers.score))
-        rows = rows[np.argsort(answers.event[rows], kind="stable")]
-    events = rows if answers is None else answers.event[rows]
-    journey, length = np.unique(block.journey[events], return_counts=True)
-    offsets = offsets_of(length)
-    weight = np.zeros(0) if answers is None else answers.weight[rows]
-    return JourneyScores(
-        journey=journey, offsets=offsets, score=np.zeros(0) if answers is None else answers.score[rows],
-        time=block.time[events], weight=np.add.reduceat(weight, offsets[:-1]) / length,
-        neutral=scale.neutral if neutral is None else neutral, sign=-1.0 if scale.direction == "lower" else 1.0,
-    )  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -165,7 +89,7 @@ class ExperienceTrough(ExperienceMetric):
 
     def of(self, scores: JourneyScores) -> Floats:
         """Worst score."""
-        return -scores.sign * scores.highest(-scores.sign * scores.score)
+        return scores.trough
 
 
 @frozen(kw_only=True)

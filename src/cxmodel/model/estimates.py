@@ -75,7 +75,7 @@ class Dependence(Protocol):
         ...
 
     def difference(self, other: Dependence, level: float) -> tuple[float, float] | None:
-        """Interval of self − other from shared customers; None where the two share none."""
+        """Interval of self − other from shared customers; None where they share none or nothing varies."""
 
 
 @frozen(kw_only=True)
@@ -133,7 +133,8 @@ class Estimate:
         """The signed difference self − other with its interval.
 
         Estimates of one run remember their customers: where customers are shared the interval comes from a jackknife
-        over the buckets of both, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095).
+        over the buckets of both, else from the two intervals by MOVER (Zou & Donner 2008, 10.1002/sim.3095). MOVER also
+        takes over where all customers of each side agree, for then the jackknife would have no width.
 
         Args:
             other: An estimate in the same unit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Codes = NDArray[np.unsignedinteger[Any]]
 
+_AT_ONCE: Final = 2**21
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _DIGITS: Final = np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")
 _FOUR_DIGITS: Final = _DIGITS.astype(np.uint8).view(np.uint32).ravel()
@@ -241,6 +243,39 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if ends.size else 0
     return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths), np.int64)
+
+
+def picked(values: NDArray[Any], starts: Ints, lengths: Ints) -> NDArray[Any]:
+    """The values in several ranges, one after the other; the rows of few of them are held at once.
+
+    Example:
+        >>> picked(np.array([5, 6, 7, 8]), np.array([2, 0]), np.array([2, 1])).tolist()
+        [7, 8, 5]
+    """
+    offsets = offsets_of(lengths)
+    out = np.empty(int(offsets[-1]), values.dtype)
+    for a, b in windows(lengths, _AT_ONCE):
+        out[offsets[a] : offsets[b]] = values[ranges(starts[a:b], lengths[a:b])]
+    return out
+
+
+def windows(sizes: Ints, most: int) -> list[tuple[int, int]]:
+    """Consecutive rows whose sizes add up to about ``most``; a row that is larger stands alone.
+
+    Returns:
+        First row of each window, and the row behind its last.
+
+    Example:
+        >>> windows(np.array([1, 2, 9, 1]), 4)
+        [(0, 2), (2, 3), (3, 4)]
+    """
+    if not sizes.size:
+        return []
+    number = (np.cumsum(sizes) - sizes) // most
+    large = sizes > most
+    fresh = (np.diff(number) > 0) | large[1:] | large[:-1]
+    bounds = [0, *(np.flatnonzero(fresh) + 1).tolist(), sizes.size]
+    return list(pairwise(bounds))
 
 
 def rows_until(segment: Ints, time: Ints, asked_segment: Ints, asked_time: Ints) -> Ints:

@@ -159,7 +159,11 @@ class BucketSums:
         return isinstance(other, BucketSums) and self.run == other.run
 
     def difference(self, other: Dependence, level: float) -> tuple[float, float] | None:
-        """Interval of self − other: jackknife over shared buckets; None where no bucket is shared."""
+        """Interval of self − other: jackknife over shared buckets.
+
+        None where no bucket is shared, and where both are made of customers who all agree: leaving one out changes
+        nothing then, which says nothing of how sure the difference is.
+        """
         if not isinstance(other, BucketSums) or self.run != other.run:
             return None
         mine, theirs = (self.totals != 0).any(axis=0), (other.totals != 0).any(axis=0)
@@ -168,11 +172,19 @@ class BucketSums:
         from scipy.special import ndtri
 
         there = mine | theirs
+        if not np.array_equal(self.totals, other.totals) and self._flat(mine) and other._flat(theirs):
+            return None
         delta = self._without() - other._without()
         se = float(jackknife_error(delta[None, :], there)[0])
         middle = self._whole() - other._whole()
         half = float(ndtri((1 + level) / 2)) * se
         return (middle - half, middle + half) if np.isfinite(half) else None
+
+    def _flat(self, there: Bools) -> bool:
+        """Whether leaving out any bucket leaves the value as it is."""
+        known = self._without()[there]
+        known = known[np.isfinite(known)]
+        return bool(np.ptp(known) <= 1e-9 * np.abs(known).max(initial=1e-300)) if known.size else True
 
     def _whole(self) -> float:
         return float(quiet(self.value, Columns(self.names, self.totals.sum(axis=1, keepdims=True)))[0])

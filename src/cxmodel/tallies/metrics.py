@@ -36,6 +36,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 SMALL: Final = 30
 MOST_PAIRABLE: Final = 2_000
+_NO_WIDTH: Final = 1e-7  # what rounding leaves of a standard error of 0
 
 
 class Metric(ABC, Generic[R_co]):
@@ -232,7 +233,7 @@ class SumMetric(Tally[Sums, Estimate]):
         flags: list[Flag] = [flag for flag, mask in marks.items() if mask[row]]
         if n < SMALL:
             flags.append("small_n")
-        if known.se[row] == 0 and ends.low[row] == ends.high[row]:
+        if ends.high[row] - ends.low[row] <= _NO_WIDTH * abs(values[row]):
             flags.append("degenerate")
         low, high = float(ends.low[row]), float(ends.high[row])
         interval = Interval(low, high, level, str(ends.method[row])) if np.isfinite(low + high) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,14 +39,17 @@ class Request:
 def measure(population: Population, requests: Sequence[Request]) -> list[Any]:
     """The results of several tallies after one pass; a second pass follows only where a state asks for one."""
     requests = [_apart(request) for request in requests]
-    states = population.fold(*_pass(requests))
+    seen = population.fold(*_pass(requests))
+    states = deque(seen)
+    del seen
     further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
     waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
     later = iter(measure(population, waiting) if waiting else [])
-    return [
-        _finished(request, state) if tally is None else next(later)
-        for request, state, tally in zip(requests, states, further, strict=True)
-    ]
+    results = []
+    for request, tally in zip(requests, further, strict=True):
+        state = states.popleft()  # nobody else holds it: it goes before the next one is finished
+        results.append(_finished(request, state) if tally is None else next(later))
+    return results
 
 
 def _apart(request: Request) -> Request:

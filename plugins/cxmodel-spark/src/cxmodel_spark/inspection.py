@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from cxmodel.data.blocks import Block
 from cxmodel.data.counting import Counts, counts_of, merge_counts, no_counts
 from cxmodel.data.events import codes_by_touchpoint, counted, giants, key_sum, oddities
-from cxmodel.data.grouping import interleaved, promote, repeated
+from cxmodel.data.grouping import constant, interleaved, repeated
 from cxmodel.data.roles import Roles
 from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.codec import allow
@@ -59,7 +59,7 @@ def inspection_of(block: Block, roles: Roles) -> Inspection:
     """What one block, as it was grouped, tells."""
     coded = {name: codes_by_touchpoint(block, name) for name in roles.named}
     return Inspection(
-        counts=counts_of(block), constant=tuple(promote([block], roles.attributes)[1]),
+        counts=counts_of(block), constant=tuple(constant([block], roles.attributes)),
         lowest={name: low for name, (low, _) in coded.items()},
         highest={name: high for name, (_, high) in coded.items()},
         crossed=interleaved(block), twins=repeated(block), ties=_ties(block), giants=tuple(giants(block)),

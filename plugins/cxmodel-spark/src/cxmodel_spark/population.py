@@ -13,7 +13,7 @@ from cxmodel.data.answers import AnswerRows
 from cxmodel.data.attaching import Attached
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import Counts, counts_of, facts_of, merge_counts, no_counts
-from cxmodel.data.populations import Step
+from cxmodel.data.parts import Step
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.texts import Identifiers
 from cxmodel.errors import NotMeasurableError

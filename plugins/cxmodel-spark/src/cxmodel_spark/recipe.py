@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.events import events_of, fields_of
-from cxmodel.data.grouping import EventRows, group, promote
-from cxmodel.data.populations import Step
+from cxmodel.data.grouping import EventRows, group, promoted
+from cxmodel.data.parts import Step
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Rows, ScanTally, read_rows
@@ -185,7 +185,7 @@ class Recipe:
         found = self.events(table)
         if not found.events.time.size:
             return ()
-        return [promote([plain], self.facts)[0][0] for plain in group(found.events, found.vocabulary)]
+        return [promoted(plain, self.facts) for plain in group(found.events, found.vocabulary)]
 
     def _rows(self, table: pa.Table) -> Rows:
         fields = fields_of(self.roles)

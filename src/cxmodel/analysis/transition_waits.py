@@ -1,0 +1,131 @@
+"""Waits of transitions: kept block by block, and put together for a few transitions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from cxmodel.data.blocks import Block
+from cxmodel.stats.arrays import Ints, compress, counting_order, offsets_of, ranges, windows
+from cxmodel.stats.floats import Floats
+from cxmodel.stats.medians import grouped_medians, median_of_pieces
+
+_AT_ONCE: Final = 2**21
+
+
+@frozen(eq=False)
+class Waits:
+    """Waits of one block, transition after transition.
+
+    Attributes:
+        edge: (e,) ascending code of each transition: source × touchpoints + target.
+        offsets: (e + 1,) where its waits begin.
+        waits: µs.
+        bridged: (e,) how many of them skip events that were filtered out.
+    """
+
+    edge: Ints
+    offsets: Ints
+    waits: Ints
+    bridged: Ints
+
+    def between(self, first: int, last: int) -> Waits:
+        """Those of the transitions with these codes and the codes between them."""
+        a, b = np.searchsorted(self.edge, [first, last + 1]).tolist()
+        inside = slice(int(self.offsets[a]), int(self.offsets[b]))
+        offsets = self.offsets[a : b + 1] - self.offsets[a]
+        return Waits(self.edge[a:b], offsets, self.waits[inside], self.bridged[a:b])
+
+
+@frozen(eq=False)
+class Edges:
+    """All transitions.
+
+    Attributes:
+        edge: (e,) ascending code of each transition: source × touchpoints + target.
+        count: (e,) how often.
+        bridged: (e,) how many of them skip events that were filtered out.
+        total: (e,) summed waits, µs.
+        median: (e,) exact median wait, µs.
+    """
+
+    edge: Ints
+    count: Ints
+    bridged: Ints
+    total: Floats | Ints
+    median: Floats
+
+
+def waits_of(block: Block, width: int) -> Waits:
+    """The waits of a block with this many touchpoints."""
+    steps = block.steps
+    ends = block.time
+    if block.until is not None:
+        ends = np.where(block.until == np.iinfo(np.int64).min, block.time, block.until)
+    waits = block.time[steps + 1] - ends[steps]
+    codes = block.touchpoint[steps].astype(np.int64)
+    codes *= width
+    codes += block.touchpoint[steps + 1]
+    edge, place = compress(codes)
+    offsets, order = counting_order(place, edge.size)
+    bridged = np.zeros(edge.size, np.int64)
+    if block.removed is not None:
+        bridged = np.bincount(place[block.removed[steps + 1] > 0], minlength=edge.size)
+    return Waits(edge, offsets, waits[order], bridged)
+
+
+def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
+    """(e,) summed waits, µs: whole numbers, but floats where whole numbers could overflow."""
+    if offsets.size < 2:
+        return np.zeros(0)
+    longest = max(int(waits.max()), -int(waits.min()))
+    kind = np.int64 if longest * int(np.diff(offsets).max()) < 2**63 else np.float64
+    return np.add.reduceat(waits, offsets[:-1], dtype=kind)
+
+
+def edges_of(parts: Sequence[Waits]) -> Edges:
+    """The transitions of all parts. The waits of few transitions are put together at a time, never all of them."""
+    none = np.zeros(0, np.int64)
+    edge, place = np.unique(np.concatenate([none, *(part.edge for part in parts)]), return_inverse=True)
+    sizes, bridged = (
+        np.bincount(place, np.concatenate([none, *each]), edge.size).astype(np.int64)
+        for each in ([np.diff(part.offsets) for part in parts], [part.bridged for part in parts])
+    )
+    totals: list[NDArray[Any]] = []
+    medians: list[Floats] = []
+    for a, b in windows(sizes, _AT_ONCE):
+        inside = [part.between(int(edge[a]), int(edge[b - 1])) for part in parts]
+        if sizes[a] > _AT_ONCE:
+            pieces = [part.waits for part in inside if part.waits.size]
+            totals.append(_total(pieces))
+            medians.append(np.array([median_of_pieces(pieces)]))
+        else:
+            offsets, waits = _joined(inside, edge[a:b], sizes[a:b])
+            totals.append(_totals(waits, offsets))
+            medians.append(grouped_medians(waits, offsets))
+    return Edges(edge, sizes, bridged, np.concatenate([none, *totals]), np.concatenate([np.zeros(0), *medians]))
+
+
+def _total(pieces: Sequence[Ints]) -> Floats | Ints:
+    """(1,) the sum of all pieces."""
+    total = sum(int(_totals(piece, np.array([0, piece.size]))[0]) for piece in pieces)
+    return np.array([total]) if abs(total) < 2**63 else np.array([float(total)])
+
+
+def _joined(parts: Sequence[Waits], edge: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """Offsets and waits of all parts together, transition after transition."""
+    offsets = offsets_of(sizes)
+    if len(parts) == 1:
+        return offsets, parts[0].waits
+    waits = np.empty(int(offsets[-1]), np.int64)
+    filled = offsets[:-1].copy()
+    for part in parts:
+        mine = np.searchsorted(edge, part.edge)
+        size = np.diff(part.offsets)
+        waits[ranges(filled[mine], size)] = part.waits
+        filled[mine] += size
+    return offsets, waits

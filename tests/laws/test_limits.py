@@ -1,0 +1,79 @@
+"""A limit of memory changes no answer: blocks on disk, steps that wait, states in files, and small windows of waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.laws.reading import read, whole
+
+import cxmodel as cx
+from cxmodel.analysis import paths, transition_waits
+from cxmodel.data import temporary
+from cxmodel.data.parts import StoredParts
+from cxmodel.testing import Row, logs
+
+m = cx.metrics
+GOAL = cx.Goal("goal", touchpoints=["p000"])
+MINUTE = timedelta(minutes=1)
+MIDDLE = datetime(2026, 1, 1, 0, 20, tzinfo=UTC)
+
+STEPS: dict[str, Callable[[cx.Journeys], cx.Journeys]] = {
+    "split": lambda j: j.split(gap=3 * MINUTE, at=GOAL),
+    "where": lambda j: j.where(touchpoint="p001"),
+    "events": lambda j: j.events_where(touchpoint=["p000", "p001"]),
+    "window": lambda j: j.between(MIDDLE - 10 * MINUTE, MIDDLE),
+    "repeats": lambda j: j.merge_repeats(),
+    "open": lambda j: j.with_inactivity(5 * MINUTE),
+    "sample": lambda j: j.sample(0.6, seed=1),
+    "rare": lambda j: j.fold_rare(keep=2, into="other"),
+    "described": lambda j: j.with_touchpoints({"p000": {"stage": "end"}, "p001": {"stage": "start"}}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a few events, every state in files, two waits or codes at a time, unions after two parts."""
+    monkeypatch.setattr(temporary, "_FEWEST", 4)
+    monkeypatch.setattr(temporary, "_SMALL", 1)
+    monkeypatch.setattr(transition_waits, "_AT_ONCE", 2)
+    monkeypatch.setattr(paths, "_AT_ONCE", 2)
+    monkeypatch.setattr(paths, "_FEW", 2)
+
+
+def answers(journeys: cx.Journeys) -> list[Any]:
+    """Everything that is exact."""
+    if not journeys.facts.events:
+        return [str(journeys.reading).split(" blocks")[0], journeys.facts]
+    graph, table = journeys.measure(m.Graph(), m.Paths())
+    return [
+        journeys.facts, journeys.population.origin, graph.to_dict(), table.to_dict(),
+        whole(journeys), journeys.transitions().to_records(),
+    ]  # fmt: skip
+
+
+def credit(journeys: cx.Journeys) -> list[dict[str, object]]:
+    """Sums of fractions: equal but for the last digits."""
+    return [
+        {key: pytest.approx(value, nan_ok=True) if isinstance(value, float) else value for key, value in row.items()}
+        for row in journeys.measure(m.Credits(goal=GOAL)).to_records()
+    ]
+
+
+@given(rows=logs(customers=9, most=60), chosen=st.lists(st.sampled_from(sorted(STEPS)), max_size=3, unique=True))
+def test_the_same_answers_within_any_limit(rows: list[Row], chosen: list[str]) -> None:
+    inside, free = read(rows, memory_limit="200B"), read(rows)
+    if len(rows) >= 8:
+        assert isinstance(inside.population.parts, StoredParts)
+    for name in chosen:
+        if "p000" in free.facts.known_touchpoints and "p001" in free.facts.known_touchpoints:
+            inside, free = STEPS[name](inside), STEPS[name](free)
+    assert answers(inside) == answers(free)
+    if free.facts.events and "p000" in free.facts.known_touchpoints:
+        assert inside.measure(m.Credits(goal=GOAL)).to_records() == credit(free)
+        steps = [GOAL, GOAL]
+        assert inside.funnel(steps, within=5 * MINUTE).to_dict() == free.funnel(steps, within=5 * MINUTE).to_dict()
