@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import asdict, field, frozen, validators
+from attrs import asdict, field, frozen
 
 from cxmodel.analysis.waits import GAP_KINDS, GapKind, gaps
 from cxmodel.data.blocks import Block, Unit
+from cxmodel.model import validators
 from cxmodel.model.calendars import BusinessHours
 from cxmodel.model.estimates import Origin
 from cxmodel.model.frames import Tabular

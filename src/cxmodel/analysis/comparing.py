@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.analysis.evidence import Evidence, answered_once, check_apart, check_one_scale, evidence
 from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate, Interval, no_value
 from cxmodel.model.frames import Tabular
 from cxmodel.stats import trinomial
@@ -151,6 +151,7 @@ def compare(
         >>> print(f"{table['web'].difference:.2f}", table["web"].verdict)
         0.20 [0.11, 0.29] (n=400) better
     """
+    grouped("compare", results)
     check_one_scale(results)
     pairs = _pairs(results, to)
     rows = [compared(group, reference, results[group], against, across) for group, reference, against in pairs]

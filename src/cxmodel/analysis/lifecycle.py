@@ -7,10 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import DAY, Offsets, Period, first_day, instant, period_number
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools, Ints

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant, microseconds
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, no_value
 from cxmodel.model.frames import Tabular
 from cxmodel.model.scales import Direction

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from cxmodel.analysis.comparing import p_of
 from cxmodel.analysis.evidence import Evidence, evidence
 from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError, UnknownNameError, unknown
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools
@@ -148,6 +148,7 @@ def like_for_like(
         >>> round(found.difference.require(), 6), found.raw.require()
         (-1.0, -2.0)
     """
+    grouped("like_for_like", results)
     if len(results.by) < 2:
         raise NotComparableError(
             f"by {' and '.join(results.by)} alone there are no strata",

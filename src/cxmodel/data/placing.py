@@ -130,11 +130,10 @@ def _met(block: Block, wanted: Wanted, reasons: Reasons) -> _Scopes:
         return _by_journey(block, wanted)
     a, b = _by_customer(block, wanted, reasons), _by_journey(block, wanted)
     order = np.argsort(np.concatenate([a.row, b.row]), kind="stable")
-    row, low, high, by_journey = (
-        np.concatenate(pair)[order]
-        for pair in ((a.row, b.row), (a.low, b.low), (a.high, b.high), (a.by_journey, b.by_journey))
-    )
-    return _Scopes(row, low, high, by_journey)
+    return _Scopes(
+        np.concatenate([a.row, b.row])[order], np.concatenate([a.low, b.low])[order],
+        np.concatenate([a.high, b.high])[order], np.concatenate([a.by_journey, b.by_journey])[order],
+    )  # fmt: skip
 
 
 def _by_customer(block: Block, wanted: Wanted, reasons: Reasons) -> _Scopes:

@@ -6,10 +6,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model import validators
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Ces1Scale, Ces2Scale, CsatScale, Direction, NpsScale, OwnScale, Question, Scale
 from cxmodel.stats import trinomial

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from attrs import evolve, field, frozen
 
-from cxmodel.errors import UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.frames import Tabular
 
@@ -120,6 +120,23 @@ class Breakdown(Tabular, Mapping[K, R], Generic[K, R]):
             rows += f"<tr><td><i>unassigned</i></td><td>{escape(str(self.unassigned))}</td></tr>"
         head = f"<tr><th>{escape(' and '.join(self.by))}</th><th>{escape(self.metric)}</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def grouped(asking: str, *results: object) -> None:
+    """Refuse what is no result by group.
+
+    Raises:
+        InvalidValueError: Something else was given; says what to give.
+
+    Example:
+        >>> grouped("compare", Breakdown[str, int](by=("channel",), metric="m", groups={}))
+    """
+    for each in results:
+        if not isinstance(each, Mapping):
+            raise InvalidValueError(
+                f"{asking} takes results by group, got {type(each).__name__}",
+                hint="Give journeys.measure(metric, by=…)",
+            )
 
 
 def group_values(key: object, width: int) -> tuple[object, ...]:
