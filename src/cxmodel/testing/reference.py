@@ -334,7 +334,7 @@ def attach(
 def _owner(trips: Sequence[Trip], answer: Row) -> tuple[str | None, str]:
     """Whose answer it is: who is named, or the only customer with a journey of that id; or why that is not known."""
     if answer["customer"] is not None:
-        return answer["customer"], ""
+        return str(answer["customer"]), ""
     if answer.get("journey") is None:
         return None, "no id"
     owners = {trip.customer for trip in trips if trip.journey == answer["journey"]}
