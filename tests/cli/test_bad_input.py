@@ -46,7 +46,7 @@ BAD = {
         ["Did you mean 'channel'?", "attribute:"],
     ),
     "grouping by nothing there": (("measure", "length", "events.csv", "--by", "attribute:town"), ["no column 'town'"]),
-    "grouping that makes no sense": (("measure", "length", "events.csv", "--by", "transition"), ["length"]),
+    "grouping that makes no sense": (("measure", "length", "events.csv", "--by", "question"), ["length"]),
     "one grouping twice": (
         ("measure", "length", "events.csv", *["--by", "channel"] * 2),
         ["'channel' is grouped by twice"],
