@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
-from attrs import Attribute, evolve, field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
@@ -19,7 +19,7 @@ from cxmodel.analysis.risk_sets import HELD, Instead, Layout, keyed
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Flag, Interval
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import integers
@@ -31,12 +31,16 @@ from cxmodel.tallies.observations import Observations
 from cxmodel.tallies.sums import Sums
 
 
-def _an_outcome(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, (Goal, SumMetric)):
+def _outcome(value: Goal | str | SumMetric) -> Goal | SumMetric:
+    if isinstance(value, SumMetric):
+        return value
+    if not isinstance(cast("object", value), (Goal, str)):
         raise InvalidValueError(
             f"outcome is a goal or a metric of answers, got {value!r}",
-            hint='Write outcome=cx.Goal("purchase", touchpoints=["pay"]) or outcome=cx.metrics.MeanScore()',
+            hint='Write outcome="pay", outcome=cx.Goal("purchase", touchpoints=["pay"]) or '
+            "outcome=cx.metrics.MeanScore()",
         )
+    return as_goal(value)
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
@@ -62,7 +66,8 @@ class Impact(SumTally[ImpactTable]):
     10.1016/0270-0255(86)90088-6.
 
     Attributes:
-        outcome: A goal, or a metric of the journeys' answers such as ``MeanScore``.
+        outcome: A goal, the touchpoint at which it is reached, or a metric of the journeys' answers such as
+            ``MeanScore``.
         adjust_for: Attributes of customers or journeys to hold constant: whatever moves both the touchpoint and the
             outcome, and is known before the touchpoint.
         seen: Touchpoints of which it is held constant whether they were passed before.
@@ -97,7 +102,7 @@ class Impact(SumTally[ImpactTable]):
     groups: ClassVar[bool] = False
     clustered: ClassVar[bool] = False
 
-    outcome: Goal | SumMetric = field(validator=_an_outcome)
+    outcome: Goal | SumMetric = field(converter=_outcome)
     adjust_for: tuple[str, ...] = field(default=(), converter=_names)
     seen: tuple[str, ...] = field(default=(), converter=_names)
     controls: tuple[str, ...] = field(default=(), converter=_names)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.binned_times import ALWAYS, bins_of, places, quantiles, time_codes
 from cxmodel.analysis.credits import chain_steps, goal_missing
@@ -17,7 +17,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_events
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, grouped_sum, integers, ranges
 from cxmodel.stats.backoff import Backoff, even_base
@@ -74,7 +74,7 @@ class Outlooks(Tally[Seen, Outlook]):
     observes: ClassVar[Unit] = "journey"
     groups: ClassVar[bool] = False
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     order: int = 3
     smoothing: bool = True
     until: datetime | None = None
