@@ -241,6 +241,7 @@ def test_the_median_time_to_the_goal_has_an_interval_by_customer() -> None:
     assert position.median_to_goal is not None
     assert position.median_to_goal.low == pytest.approx(60 * low, rel=0.011)
     assert position.median_to_goal.high == pytest.approx(60 * high, rel=0.011)
+    assert position.median_to_goal_s is not None
     assert position.median_to_goal_s in position.median_to_goal
     told: Any = position.to_dict()["median_to_goal"]
     assert told["method"] == "Wilson by customer, read off the curve"

@@ -235,7 +235,7 @@ class _Rows:
         e_value, limit = e_values(risk)
         return ImpactEstimate(
             touchpoint=self.cells.vocabulary.touchpoints[code],
-            reach=self.estimate(ratio(real.exposed, journeys), whole, "share"),
+            reach=evolve(self.estimate(ratio(real.exposed, journeys), whole, "share"), direction="none"),
             effect=self.estimate(ratio(real.lift, real.compared), n, reason=reason, flags=flags),
             population=self.estimate(ratio(real.lift, journeys), n, reason=reason, flags=flags),
             relative=self.estimate(
@@ -260,6 +260,12 @@ class _Rows:
                 return True
         return False
 
+    @property
+    def direction(self) -> Direction:
+        """Which way the outcome is better."""
+        outcome = self.metric.outcome
+        return "higher" if isinstance(outcome, Goal) else outcome.direction
+
     def estimate(
         self, values: Floats, n: int, unit: str | None = None, reason: str | None = None,
         flags: Sequence[Flag] = (), log: bool = False,
@@ -271,12 +277,12 @@ class _Rows:
             reason = reason or "there is nothing to compare"
             return Estimate(
                 value=None, n=n, unit=unit, reason=reason, flags=tuple(flags), origin=self.cells.origin,
-                direction="higher",
+                direction=self.direction,
             )  # fmt: skip
         low, high = self._ends(values, log)
         known = math.isfinite(low + high)
         return Estimate(
-            value=value, n=n, unit=unit, direction="higher", flags=tuple(flags), origin=self.cells.origin,
+            value=value, n=n, unit=unit, direction=self.direction, flags=tuple(flags), origin=self.cells.origin,
             interval=Interval(low, high, self.level, self.replicates.method) if known else None,
         )  # fmt: skip
 
