@@ -25,7 +25,7 @@ _IMPACT: Final = {
 }  # fmt: skip
 _WARNINGS: Final = {
     "unadjusted": "Nothing was held constant but the history: what else differs is in these numbers.",
-    "structural_lift": "A placebo in place of a touchpoint has an effect too (structural_lift): part of this is length.",
+    "structural_lift": "A placebo in place of a touchpoint has an effect too (structural_lift): part is length.",
     "control_failed": "A negative control failed: do not read these numbers as effects.",
 }
 
