@@ -442,6 +442,13 @@ def test_games_effects_and_places_say_how_sure_their_order_is() -> None:
         assert -1.0 <= each.interval.low <= each.interval.high <= 1.0
 
 
+def test_the_effect_of_a_mandatory_step_has_no_width_and_says_so() -> None:
+    effects = log(["ab", "ab", "b", "cb"] * 20, ["a", "b", "c"] * 9).measure(metrics.RemovalEffects(goal=GOAL))
+    assert effects["b"].value == pytest.approx(1.0)
+    assert "degenerate" in effects["b"].flags
+    assert "degenerate" not in effects["a"].flags
+
+
 def test_too_few_customers_are_not_resampled() -> None:
     drawn = read(people(150)).measure(
         metrics.Credits(goal=GOAL, models="all"), metrics.RateShapley(goal=GOAL), bootstrap=50

@@ -14,7 +14,7 @@ from cxmodel.analysis.credits.states import Ends, resampled, told
 from cxmodel.analysis.credits.steps import steps_before
 from cxmodel.data.blocks import Block
 from cxmodel.errors import InvalidValueError, NotMeasurableError
-from cxmodel.model.estimates import Estimate
+from cxmodel.model.estimates import Estimate, Flag
 from cxmodel.model.rankings import RankedBreakdown
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, grouped_sum, integers
@@ -30,6 +30,7 @@ from cxmodel.tallies.sums import Sums
 R_co = TypeVar("R_co", covariant=True)
 
 _FEWEST: Final = 2
+_NO_WIDTH: Final = 1e-9
 MOST_CONTEXTS: Final = 4_000
 _ROOM: Final = 2**24
 
@@ -129,7 +130,7 @@ class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
 
     RE_i = 1 − P(goal without i)/P(goal), where whatever would enter i is lost. It is what the chain says, not what a
     removal would do: see `Impact`. Each is 0 to 1; they overlap and do not sum to anything. A touchpoint that every
-    conversion passes has 1.
+    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there.
 
     Attributes:
         order: How many touchpoints the chain remembers.
@@ -162,9 +163,12 @@ class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
                 value=None, n=due.n, unit=self.unit, direction=self.direction, range=self.range, flags=("empty",),
                 reason="no journey with a touchpoint before the goal reaches it", origin=cells.origin,
             )  # fmt: skip
+        flags: list[Flag] = ["small_n"] if due.n < SMALL else []
+        if due.interval is not None and due.interval.high - due.interval.low < _NO_WIDTH:
+            flags.append("degenerate")
         return Estimate(
-            value=due.value, n=due.n, unit=self.unit, direction=self.direction, range=self.range,
-            interval=due.interval, flags=("small_n",) if due.n < SMALL else (), origin=cells.origin,
+            value=min(due.value, 1.0), n=due.n, unit=self.unit, direction=self.direction, range=self.range,
+            interval=due.interval, flags=tuple(flags), origin=cells.origin,
         )  # fmt: skip
 
 

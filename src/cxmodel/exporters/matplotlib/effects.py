@@ -107,8 +107,12 @@ def _panels(
 
 
 def _warnings(table: ImpactTable) -> list[str]:
-    flags = {flag for each in table.values() for flag in each.flags}
-    return [words for flag, words in _WARNINGS.items() if flag in flags]
+    flagged = {flag: [name for name, each in table.items() if flag in each.flags] for flag in _WARNINGS}
+    return [
+        words if len(flagged[flag]) == len(table) else f"{words} So with {', '.join(flagged[flag])}."
+        for flag, words in _WARNINGS.items()
+        if flagged[flag]
+    ]
 
 
 def _more(count: int, what: str) -> str:
