@@ -25,7 +25,7 @@ from cxmodel.analysis.positions import Position, PositionTable, latest_history
 from cxmodel.analysis.priorities import Order, Priorities, with_impact
 from cxmodel.analysis.priority_results import PriorityTable
 from cxmodel.analysis.score_tables import By, Per
-from cxmodel.analysis.transitions import Graph, Transitions, TransitionTable
+from cxmodel.analysis.transitions import KEPT, MOST_EDGES, Transitions, TransitionTable, kept_table, table_kept
 from cxmodel.analysis.what_if import WhatIf
 from cxmodel.analysis.what_if_fitting import WhatIfs
 from cxmodel.data import appending, events, folding, joining, selecting, storage
@@ -55,12 +55,14 @@ class Journeys(Measurable):
         population: What the metrics look at.
         attached: What became of attached answers; None without any.
         matched: How well joined tables met these journeys, in order of joining.
+        known: Tables that were worked out or opened before, by name; whatever is derived begins without.
     """
 
     population: Population = field(repr=False)
     attached: Attached | None = None
     matched: tuple[Matched, ...] = ()
     _outlooks: dict[tuple[Goal, int, datetime | None], Outlook] = field(factory=dict, init=False, repr=False)
+    known: dict[str, TransitionTable] = field(factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -280,11 +282,16 @@ class Journeys(Measurable):
         Args:
             max_edges: Keep only this many of the most frequent transitions; the rest is counted.
         """
-        return self.measure(Graph(max_edges=max_edges))
+        return self.transitions().graph(max_edges=max_edges)
 
     def transitions(self) -> TransitionTable:
         """All transitions as a columnar table."""
-        return self.measure(Transitions())
+        table = self.known.get(KEPT)
+        if table is None:
+            table = self.measure(Transitions())
+            if len(table) <= MOST_EDGES:
+                self.known[KEPT] = table
+        return table
 
     def paths(self) -> PathTable:
         """All distinct paths; ``paths().top(10)`` shows the most frequent with an explicit remainder."""
@@ -423,9 +430,11 @@ class Journeys(Measurable):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
 
-        All or nothing: a process that dies leaves what was there before.
+        All or nothing: a process that dies leaves what was there before. The table of transitions is written beside
+        them, so that the graph of what is opened is there at once.
         """
-        storage.save(self._here("save"), Path(path))
+        here = self._here("save")
+        storage.save(here, Path(path), kept_table(self.transitions()) if self.facts.events else None)
 
     def _then(
         self, step: Step, *, saying: str | None = None, window: tuple[str | None, str | None] | None = None
@@ -579,4 +588,9 @@ def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys
         SourceNotFoundError: No such folder.
         DocumentError: Cut short, altered, or of another version.
     """
-    return Journeys(storage.load(Path(path), verify=verify))
+    population = storage.load(Path(path), verify=verify)
+    journeys = Journeys(population)
+    table = table_kept(storage.results_of(Path(path)), population.origin)
+    if table is not None:
+        journeys.known[KEPT] = table
+    return journeys

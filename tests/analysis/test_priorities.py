@@ -125,7 +125,7 @@ def test_impact_stands_beside_or_says_why_not(table: PriorityTable) -> None:
     impact = journeys.measure(cx.metrics.Impact(outcome=cx.Goal("pay", touchpoints=["pay"])))
     assert asked["call"].impact == impact["call"].population
     assert "unadjusted" in asked["call"].impact.flags
-    assert asked["home"].impact.reason == "no journey of equal history does without it"
+    assert "no journey of equal history does without it" in str(asked["home"].impact.reason)
     assert asked["pay"].impact.reason == "nothing passes it before the outcome"
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
+from cxmodel.data import appending
 from cxmodel.errors import InvalidValueError
 
 ROW = st.fixed_dictionaries(
@@ -45,17 +46,22 @@ def answers(journeys: cx.Journeys) -> dict[str, Any]:
         "paths": journeys.paths().to_dict(),
         "length": journeys.measure(cx.metrics.Length(), by=cx.by.attribute("late")).to_records(),
         "kept": (journeys.reading.rows, journeys.reading.kept),
+        "odd": {note for note in journeys.reading.notes if "repeat" in note or "begin before" in note},
     }
 
 
-@given(LOG, LOG, LOG)
+@given(LOG, LOG, LOG, st.sampled_from([0, 10, appending.SMALL]))
 def test_appending_equals_reading_at_once(
-    first: list[dict[str, Any]], second: list[dict[str, Any]], third: list[dict[str, Any]]
+    first: list[dict[str, Any]], second: list[dict[str, Any]], third: list[dict[str, Any]], small: int
 ) -> None:
     parts = [dated(part) for part in (first, second, third)]
     at_once = read([row for part in parts for row in part])
-    grown = read(parts[0]).append(parts[1]).append(parts[2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(appending, "SMALL", small)
+        grown = read(parts[0]).append(parts[1]).append(parts[2])
     assert answers(grown) == answers(at_once)
+    if small == appending.SMALL:
+        assert len(grown.population.parts) == 1
 
 
 def test_saved_journeys_grow(tmp_path: Any) -> None:

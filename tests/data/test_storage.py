@@ -139,3 +139,42 @@ def test_integer_ids_come_back(tmp_path: Path) -> None:
     attached = again.with_responses(read).attached
     assert attached is not None
     assert (attached.whole_journey, attached.unmatched["no customer with this id"].count) == (2, 1)
+
+
+def test_a_kept_table_of_transitions_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prepared()
+    graph = before.graph().to_dict()
+    before.save(tmp_path / "kept")
+    first = cx.open_journeys(tmp_path / "kept")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the blocks were counted again")
+
+    monkeypatch.setattr(cx.metrics.Transitions, "add", refuse)
+    assert first.graph().to_dict() == graph
+    assert first.transitions().to_records() == before.transitions().to_records()
+    # what was selected is another population
+    with pytest.raises(AssertionError, match="counted again"):
+        first.where(late="yes").graph()
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "altered", "another version"])
+def test_a_damaged_table_of_transitions_is_worked_out_again(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if damage == "another version":
+        monkeypatch.setattr("cxmodel.analysis.transitions.KEPT", "transitions/0")
+    before = prepared()
+    before.save(tmp_path / "kept")
+    monkeypatch.undo()
+    file = tmp_path / "kept" / "results.bin"
+    content = bytearray(file.read_bytes())
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(content[:-1])
+    elif damage == "altered":
+        content[-1] ^= 1
+        file.write_bytes(content)
+    after = cx.open_journeys(tmp_path / "kept")
+    assert after.graph().to_dict() == before.graph().to_dict()

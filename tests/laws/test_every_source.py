@@ -44,9 +44,7 @@ def reopened(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.Journe
 
 
 def out_of_core(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.Journeys:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(events, "must_spill", lambda _scan, _limit: True)
-        journeys = in_memory(rows, rules=rules)
+    journeys = read(list(rows), rules=rules, memory_limit="16B")
     assert any("wait on disk" in note for note in journeys.reading.notes)
     return journeys
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxmodel.stats.arrays import compress, distinct_codes, integer_texts
+from cxmodel.stats.arrays import compress, distinct_codes, integer_texts, members
 
 LOW, HIGH = -(2**63), 2**63 - 1
 
@@ -34,3 +34,12 @@ def test_codes_are_made_dense_through_a_table_or_a_sort(values: list[int]) -> No
     distinct, place = compress(codes)
     assert distinct.tolist() == sorted(set(values)) == distinct_codes(codes).tolist()
     assert distinct[place].tolist() == values
+
+
+@given(
+    st.lists(st.integers(0, 40) | st.integers(0, 2**64 - 1)),
+    st.lists(st.integers(0, 40) | st.integers(2**63, 2**64 - 1)),
+)
+def test_members_are_those_that_are_wanted(keys: list[int], wanted: list[int]) -> None:
+    found = members(np.array(keys, np.uint64), np.array(wanted, np.uint64))
+    assert found.tolist() == [key in wanted for key in keys]

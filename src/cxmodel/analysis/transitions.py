@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from attrs import field, frozen
 
 from cxmodel.analysis.transition_waits import Waits, edges_of, waits_of
 from cxmodel.data.blocks import Block, Unit, Vocabulary
-from cxmodel.errors import InvalidValueError
+from cxmodel.errors import DocumentError, InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.transitions import Transition
@@ -23,9 +23,12 @@ from cxmodel.stats.arrays import (
 )
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import Cells
+from cxmodel.tallies.codec import allow, decode, encode
 from cxmodel.tallies.metrics import Tally
 
 MOST_EDGES = 200_000
+KEPT: Final = "transitions/1"
+"""Name of a kept table; another number where the columns or their meaning change."""
 
 
 @frozen(eq=False)
@@ -47,6 +50,7 @@ class TransitionState:
     customers: int
 
 
+@allow
 @frozen(kw_only=True, eq=False)
 class TransitionTable:
     """All transitions as columns; touchpoints and transitions without an event are left out.
@@ -192,6 +196,20 @@ class TransitionTable:
         if kept < len(self):
             totals["other"] = {"transitions": len(self) - kept, "count": int(counts[kept:].sum())}
         return totals
+
+
+def kept_table(table: TransitionTable) -> Mapping[str, bytes]:
+    """The table as a result to keep beside saved journeys; nothing where it is too large to be drawn."""
+    return {KEPT: encode(table)} if len(table) <= MOST_EDGES else {}
+
+
+def table_kept(results: Mapping[str, bytes], origin: Origin) -> TransitionTable | None:
+    """The table among kept results, where there is one that can be read and is of this population."""
+    try:
+        table = decode(results[KEPT]) if KEPT in results else None
+    except DocumentError:
+        return None
+    return table if isinstance(table, TransitionTable) and table.origin == origin else None
 
 
 @frozen(kw_only=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.events import finished, read_rows_of
+from cxmodel.data.events import finished, ledger_of, read_rows_of
 from cxmodel.data.grouping import EventRows, group
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.roles import Roles
@@ -18,8 +20,10 @@ from cxmodel.data.selecting import keep_journeys
 from cxmodel.data.texts import Identifiers, Texts, find
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.readings import Count, Reading
-from cxmodel.stats.arrays import Ints, Keys, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, Keys, members, mix, smallest_unsigned
 from cxmodel.typing import Source
+
+SMALL: Final = 100_000
 
 
 def append(population: MemoryPopulation, source: Source, *, tz: str | None = None) -> MemoryPopulation:
@@ -38,23 +42,37 @@ def append(population: MemoryPopulation, source: Source, *, tz: str | None = Non
     roles = _appendable(population)
     new = read_rows_of(source, roles, tz=tz)
     vocabulary, codes, rows = _widened(population.vocabulary, new.vocabulary, new.rows)
-    blocks = [_recoded(_demoted(block, roles), vocabulary, codes) for block in population.parts]
-    known = _customers(blocks, rows.customer)
-    kept: list[Block] = []
-    old: list[EventRows] = []
-    for block in blocks:
-        touched = np.isin(block.customer, known)
-        if not touched.any():
-            kept.append(block)
-            continue
-        inside = touched[block.customer_of_journey]
-        if not touched.all():
-            kept.append(keep_journeys(block, ~inside))
-        old.append(_rows_of(keep_journeys(block, inside)))
-    parts = [*kept, *group(_joined([*old, _in_order(rows)]), vocabulary)]
+
+    def look(block: Block) -> tuple[Block | None, Block | None]:
+        return _parted(_recoded(_demoted(block, roles), vocabulary, codes), rows.customer)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        parted = list(pool.map(look, population.parts))
+    kept = [stays for stays, _ in parted if stays is not None]
+    old = [concerned for _, concerned in parted if concerned is not None]
+    fresh = group(_joined([*map(_rows_of, old), _in_order(rows)]), vocabulary)
+    parts = [*kept, *fresh]
+    ledger = population.ledger
+    if ledger is None or not ledger.fits(population.parts):
+        ledger = ledger_of(population.parts, population.vocabulary, roles)
+    ledger = ledger.replacing(ledger_of(old, vocabulary, roles), ledger_of(fresh, vocabulary, roles))
     before, after = population.renaming, new.renaming
     renaming = before if before is None or after is None else before.plus(after)
-    return finished(parts, vocabulary, roles, _both(population.reading, new.reading), renaming)
+    return finished(parts, vocabulary, roles, _both(population.reading, new.reading), renaming, ledger)
+
+
+def _parted(block: Block, wanted: Keys) -> tuple[Block | None, Block | None]:
+    """The customers of a block who stay as they are, and those who are grouped again.
+
+    A small block is grouped again as a whole: else every appended part would leave one more block behind.
+    """
+    if block.events < SMALL:
+        return None, block
+    touched = members(block.customer, wanted)
+    if not touched.any():
+        return block, None
+    inside = touched[block.customer_of_journey]
+    return None if touched.all() else keep_journeys(block, ~inside), keep_journeys(block, inside)
 
 
 def _appendable(population: MemoryPopulation) -> Roles:
@@ -131,7 +149,7 @@ def _identified(old: Identifiers, new: Identifiers, keys: Keys) -> tuple[Identif
         )
     added = np.flatnonzero(~found)
     fresh = texts.take(added).keys()
-    while np.isin(fresh, old.keys).any() or np.unique(fresh).size < fresh.size:
+    while members(fresh, old.keys).any() or np.unique(fresh).size < fresh.size:
         fresh = mix(np.add(fresh, np.arange(fresh.size, dtype=np.uint64), dtype=np.uint64))
     known[added] = fresh
     all_keys, all_texts = np.concatenate([old.keys, fresh]), Texts.joined([old.texts, texts.take(added)])
@@ -163,11 +181,6 @@ def _mapped(column: NDArray[Any], code: Ints, size: int) -> NDArray[Any]:
     if np.array_equal(code, np.arange(code.size)):
         return column.astype(kind, copy=False)
     return np.asarray(code.astype(kind)[column])
-
-
-def _customers(blocks: Sequence[Block], wanted: Keys) -> Keys:
-    distinct = np.unique(wanted)
-    return np.concatenate([distinct[np.isin(distinct, block.customer)] for block in blocks] or [distinct[:0]])
 
 
 def _rows_of(block: Block) -> EventRows:

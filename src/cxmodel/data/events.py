@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import GIANT, EventRows, constant, group, interleaved, promoted, repeated
+from cxmodel.data.ledgers import Ledger
 from cxmodel.data.lifecycles import Lifecycle, pair
 from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
@@ -164,20 +165,32 @@ def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) 
 
 
 def finished(
-    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None
-) -> MemoryPopulation:
-    """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted."""
+    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None,
+    ledger: Ledger | None = None,
+) -> MemoryPopulation:  # fmt: skip
+    """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted.
+
+    Args:
+        parts: The blocks.
+        vocabulary: What their codes mean.
+        roles: How they were read.
+        reading: What became of the rows.
+        renaming: What became of the names.
+        ledger: What is counted over the blocks, where it is known.
+    """
     facts = constant(parts, roles.attributes)
     blocks = after(parts, lambda block: promoted(block, facts)) if facts else parts
-    reading = reading.noting(*_notes(blocks, roles, facts), *(renaming.report().notes() if renaming else ()))
+    ledger = ledger or ledger_of(blocks, vocabulary, roles)
+    notes = oddities(facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
+    reading = reading.noting(*notes, *(renaming.report().notes() if renaming else ()))
     found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
     described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
     vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
     blocks = after(blocks, lambda block: evolve(block, vocabulary=vocabulary))
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
-        renaming=renaming,
-        origin=Origin(source=fingerprint(blocks, vocabulary), rejected=reading.rejected_rows),
+        renaming=renaming, ledger=None if isinstance(blocks, StoredParts) else ledger.of(blocks),
+        origin=Origin(source=digest(ledger.keys), rejected=reading.rejected_rows),
     )  # fmt: skip
 
 
@@ -243,15 +256,15 @@ def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any],
     return highest.astype(smallest_unsigned(len(labels))), labels
 
 
-def _notes(blocks: Sequence[Block], roles: Roles, facts: Sequence[str]) -> list[str]:
-    crossed, twins = 0, 0
-    large: list[str] = []
+def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
+    """Count over some blocks."""
+    keys, crossed, twins = 0, 0, 0
     for block in blocks:
+        keys += key_sum(block, vocabulary)
         crossed += interleaved(block) if roles.journey is not None else 0
         twins += repeated(block)
-        large += giants(block)
         block.forget()
-    return [*oddities(facts, crossed, twins), *large]
+    return Ledger(keys % 2**64, crossed, twins)
 
 
 def oddities(facts: Sequence[str], crossed: int, twins: int) -> list[str]:
@@ -275,11 +288,6 @@ def giants(block: Block) -> list[str]:
     ]
 
 
-def fingerprint(blocks: Sequence[Block], vocabulary: Vocabulary) -> str:
-    """A short name of the log: equal for the same events, whatever the order of rows and touchpoints."""
-    return digest(sum(key_sum(block, vocabulary) for block in blocks))
-
-
 def key_sum(block: Block, vocabulary: Vocabulary) -> int:
     """What a block adds to the fingerprint."""
     names = Texts.of(vocabulary.touchpoints).keys()
@@ -287,5 +295,5 @@ def key_sum(block: Block, vocabulary: Vocabulary) -> int:
 
 
 def digest(total: int) -> str:
-    """The fingerprint of the summed keys."""
+    """The fingerprint of the summed keys: equal for the same events, whatever the order of rows and touchpoints."""
     return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

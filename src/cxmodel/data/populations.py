@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import counts_of, facts_of, merge_counts, no_counts
+from cxmodel.data.ledgers import Ledger
 from cxmodel.data.parts import Step, after
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
@@ -39,6 +40,7 @@ class MemoryPopulation:
         currency: Currency of the values.
         roles: How it was read, where rows can be appended.
         renaming: What became of the raw names, where rules were given.
+        ledger: What was counted over the blocks as they were read, for appending.
         keeper: The folder of blocks on disk and its limit of memory; None in memory.
     """
 
@@ -49,6 +51,7 @@ class MemoryPopulation:
     currency: str | None = None
     roles: Roles | None = None
     renaming: Renaming | None = field(default=None, repr=False)
+    ledger: Ledger | None = field(default=None, repr=False)
     keeper: SpillFolder | None = field(default=None, repr=False)
 
     def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:

@@ -300,7 +300,7 @@ def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _
     """The distinct texts of a column, and a key for each without collisions; blank ones count as missing."""
     while True:
         texts, keys, blank = _distinct(connection, tables, plan)
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
         first, second = order[again], order[again + 1]
         if (blank[first] == blank[second]).all() and (texts.take(first).same(texts.take(second)) | blank[first]).all():

@@ -2,7 +2,8 @@
 
 A folder holds ``manifest.json`` (version, vocabulary, reading, and a table of every array) and one binary file per
 block, in which arrays lie one after the other, 64-byte aligned, in little-endian byte order. Saving is all or nothing:
-the folder is written under another name and renamed when it is whole.
+the folder is written under another name and renamed when it is whole. Results may lie beside the blocks; where they
+are damaged they are worked out again.
 """
 
 from __future__ import annotations
@@ -45,8 +46,13 @@ Arrays = dict[str, NDArray[Any]]
 Entry = dict[str, Any]
 
 
-def save(population: MemoryPopulation, path: Path) -> None:
+def save(population: MemoryPopulation, path: Path, results: Mapping[str, bytes] | None = None) -> None:
     """Write a population into a folder; what was there before is replaced only when the new one is whole.
+
+    Args:
+        population: What to write.
+        path: The folder.
+        results: Name and version of a result → its bytes, for `results_of`.
 
     Raises:
         InvalidValueError: When the path holds something that is no prepared folder.
@@ -58,7 +64,7 @@ def save(population: MemoryPopulation, path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     draft.mkdir()
     try:
-        _write(population, draft)
+        _write(population, draft, results or {})
         old = path.with_name(f".{path.name}.{os.getpid()}.old")
         if path.exists():
             path.rename(old)
@@ -76,7 +82,7 @@ def sweep(path: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write(population: MemoryPopulation, folder: Path) -> None:
+def _write(population: MemoryPopulation, folder: Path, results: Mapping[str, bytes]) -> None:
     blocks = [
         write_arrays(folder / f"block-{i:05d}.bin", block_arrays(block)) for i, block in enumerate(population.parts)
     ]
@@ -95,6 +101,9 @@ def _write(population: MemoryPopulation, folder: Path) -> None:
         "roles": None if population.roles is None else _roles_document(population.roles),
         "identifiers": ids,
         "blocks": blocks,
+        "results": write_arrays(
+            folder / "results.bin", {name: np.frombuffer(each, np.uint8) for name, each in results.items()}
+        ),
     }  # fmt: skip
     text = json.dumps(manifest, ensure_ascii=False)
     document = json.dumps({"checksum": crc32(text.encode()), "manifest": manifest}, ensure_ascii=False)
@@ -216,6 +225,16 @@ def load(path: Path, *, verify: bool = True) -> MemoryPopulation:
         parts=blocks, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
         currency=manifest["currency"], roles=(roles := _roles(manifest["roles"])), renaming=_renaming(ids, roles),
     )  # fmt: skip
+
+
+def results_of(path: Path) -> Mapping[str, bytes]:
+    """Results that lie beside the blocks of a prepared folder; none where they are missing or damaged."""
+    entry = read_manifest(path).get("results")
+    try:
+        arrays = {} if entry is None else read_arrays(path, entry, verify=True)
+    except DocumentError:
+        return {}
+    return {name: array.tobytes() for name, array in arrays.items()}
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -52,8 +52,18 @@ class Texts:
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Texts:
         """These texts, in this order."""
+        width = self._width
+        if width is not None:
+            taken = self.data.reshape(len(self), width)[rows]
+            return Texts(taken.ravel(), np.arange(taken.shape[0] + 1) * width)
         starts, lengths = self.offsets[rows], np.diff(self.offsets)[rows]
         return Texts(self.data[ranges(starts, lengths)], offsets_of(lengths))
+
+    @property
+    def _width(self) -> int | None:
+        """The length of all texts where they share one, as ids often do."""
+        lengths = np.diff(self.offsets)
+        return int(lengths[0]) if lengths.size and lengths[0] and (lengths == lengths[0]).all() else None
 
     def keys(self) -> Keys:
         """A 64-bit hash of each text, the same on every engine and machine."""

@@ -133,6 +133,24 @@ def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
     return codes, np.concatenate(distinct) if distinct else keys
 
 
+def members(keys: Keys, wanted: Keys) -> Bools:
+    """(keys,) whether each is among the wanted ones: a small table lets few through, and those are looked up.
+
+    Example:
+        >>> members(np.array([7, 9, 7], np.uint64), np.array([7, 8], np.uint64)).tolist()
+        [True, False, True]
+    """
+    if not wanted.size:
+        return np.zeros(keys.size, np.bool_)
+    shift = np.uint64(64 - max(8, int(wanted.size).bit_length() + 4))
+    there = np.zeros(1 << 64 - int(shift), np.bool_)
+    there[wanted * np.uint64(_GOLDEN) >> shift] = True
+    out: Bools = there[keys * np.uint64(_GOLDEN) >> shift]
+    rows, ordered = np.flatnonzero(out), np.sort(wanted)
+    out[rows] = ordered[np.minimum(np.searchsorted(ordered, keys[rows]), wanted.size - 1)] == keys[rows]
+    return out
+
+
 def counting_order(codes: NDArray[np.integer[Any]], size: int) -> tuple[Ints, NDArray[np.integer[Any]]]:
     """Stable order by code in linear time: offsets (size + 1,) of each code, and the rows in that order.
 
