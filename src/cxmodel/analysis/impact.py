@@ -84,10 +84,11 @@ class Impact(SumTally[ImpactTable]):
             of the excess lies within 5 %), else ``"another"``; the result says which.
 
     Example:
-        >>> from cxmodel import datasets, journeys
+        >>> from cxmodel import datasets
+        >>> from cxmodel.opening import read_events
         >>> study = datasets.known_truth(2000)
-        >>> log = journeys.read_events(study.events.to_dicts(), customer="customer", journey="journey",
-        ...                            touchpoint="touchpoint", time="time")
+        >>> log = read_events(study.events.to_dicts(), customer="customer", journey="journey",
+        ...                   touchpoint="touchpoint", time="time")
         >>> log = log.with_customers(study.customers.to_dicts(), customer="customer", attributes=["persona"])
         >>> goal = Goal("purchase", touchpoints=["Checkout"])
         >>> impact = log.measure(Impact(outcome=goal, adjust_for=["persona"]))
