@@ -80,6 +80,11 @@ class Population(Protocol):
         """
         ...
 
+    @property
+    def threads(self) -> int:
+        """How many states may be finished side by side: one where memory is limited."""
+        ...
+
     def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
         """Look at every block where it is and merge what was seen, in the order of the blocks.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
@@ -267,7 +269,12 @@ def union(parts: Sequence[Variants]) -> Variants:
     if len({part.seed for part in parts}) == 1:
         pieces = sum(part.codes.size for part in parts) // _AT_ONCE + 1
         bounds = [2**64 * i // pieces for i in range(pieces + 1)]
-        found = [_side_by_side([part.between(a, b - 1) for part in parts]) for a, b in pairwise(bounds)]
+
+        def within(bound: tuple[int, int]) -> Variants | None:
+            return _side_by_side([part.between(bound[0], bound[1] - 1) for part in parts])
+
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            found = list(pool.map(within, pairwise(bounds)))
         merged = [each for each in found if each is not None]
         if len(merged) == pieces:
             return _end_to_end(merged)

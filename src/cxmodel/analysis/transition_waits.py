@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, cast
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block
 from cxmodel.stats.arrays import Ints, compress, counting_order, offsets_of, ranges, windows
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.medians import grouped_medians, median_of_pieces
 
-_AT_ONCE: Final = 2**21
+_AT_ONCE: Final = 2**20
 
 
 @frozen(eq=False)
@@ -95,19 +96,21 @@ def edges_of(parts: Sequence[Waits]) -> Edges:
         np.bincount(place, np.concatenate([none, *each]), edge.size).astype(np.int64)
         for each in ([np.diff(part.offsets) for part in parts], [part.bridged for part in parts])
     )
-    totals: list[NDArray[Any]] = []
-    medians: list[Floats] = []
-    for a, b in windows(sizes, _AT_ONCE):
+
+    def some(window: tuple[int, int]) -> tuple[Floats | Ints, Floats]:
+        a, b = window
         inside = [part.between(int(edge[a]), int(edge[b - 1])) for part in parts]
         if sizes[a] > _AT_ONCE:
             pieces = [part.waits for part in inside if part.waits.size]
-            totals.append(_total(pieces))
-            medians.append(np.array([median_of_pieces(pieces)]))
-        else:
-            offsets, waits = _joined(inside, edge[a:b], sizes[a:b])
-            totals.append(_totals(waits, offsets))
-            medians.append(grouped_medians(waits, offsets))
-    return Edges(edge, sizes, bridged, np.concatenate([none, *totals]), np.concatenate([np.zeros(0), *medians]))
+            return _total(pieces), np.array([median_of_pieces(pieces)])
+        offsets, waits = _joined(inside, edge[a:b], sizes[a:b])
+        return _totals(waits, offsets), grouped_medians(waits, offsets)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        found = list(pool.map(some, windows(sizes, _AT_ONCE)))
+    totals, medians = [each[0] for each in found], [each[1] for each in found]
+    total = cast("Floats | Ints", np.concatenate([none, *totals]))
+    return Edges(edge, sizes, bridged, total, np.concatenate([np.zeros(0), *medians]))
 
 
 def _total(pieces: Sequence[Ints]) -> Floats | Ints:

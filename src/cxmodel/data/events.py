@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -30,7 +32,7 @@ from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
-from cxmodel.stats.arrays import Ints, distinct_codes, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, Keys, distinct_codes, mix, smallest_unsigned
 from cxmodel.typing import Source
 
 
@@ -257,13 +259,19 @@ def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any],
 
 
 def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
-    """Count over some blocks."""
-    keys, crossed, twins = 0, 0, 0
-    for block in blocks:
-        keys += key_sum(block, vocabulary)
-        crossed += interleaved(block) if roles.journey is not None else 0
-        twins += repeated(block)
+    """Count over some blocks, which are looked at side by side."""
+    names = Texts.of(vocabulary.touchpoints).keys()
+
+    def counts(number: int) -> tuple[int, int, int]:
+        block = blocks[number]
+        crossed = interleaved(block) if roles.journey is not None else 0
+        found = key_sum(block, names), crossed, repeated(block)
         block.forget()
+        return found
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        each = list(pool.map(counts, range(len(blocks))))
+    keys, crossed, twins = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0, 0)
     return Ledger(keys % 2**64, crossed, twins)
 
 
@@ -288,9 +296,8 @@ def giants(block: Block) -> list[str]:
     ]
 
 
-def key_sum(block: Block, vocabulary: Vocabulary) -> int:
-    """What a block adds to the fingerprint."""
-    names = Texts.of(vocabulary.touchpoints).keys()
+def key_sum(block: Block, names: Keys) -> int:
+    """What a block adds to the fingerprint; the touchpoints by the keys of their names."""
     return int(np.add.reduce(mix(block.time.view(np.uint64) ^ names[block.touchpoint]), dtype=np.uint64))
 
 

@@ -18,6 +18,7 @@ from cxmodel.stats.arrays import Bools, Ints, Keys, counting_order, dense_codes,
 ROWS_PER_BLOCK: Final = 1_500_000
 GIANT: Final = 1_000_000
 PARTITION: Final = np.uint64(0xA24BAED4963EE407)
+_STRETCH: Final = 1 << 16
 
 
 @frozen(eq=False, kw_only=True)
@@ -60,11 +61,34 @@ def partitions(customer: Keys, rows_per_block: int) -> list[NDArray[Any]]:
     bits = 0
     while customer.size >> bits > rows_per_block:
         bits += 1
+    kind = np.int32 if customer.size < 2**31 - 1 else np.int64
     if not bits:
-        return [np.arange(customer.size, dtype=np.int32 if customer.size < 2**31 - 1 else np.int64)]
-    part = (customer * PARTITION >> np.uint64(64 - bits)).astype(np.int32)
-    offsets, order = counting_order(part, 1 << bits)
-    return [order[a:b] for a, b in pairwise(offsets.tolist()) if b > a]
+        return [np.arange(customer.size, dtype=kind)]
+    threads = os.cpu_count() or 1
+    bounds = [customer.size * i // threads for i in range(threads + 1)]
+
+    def sorted_out(bound: tuple[int, int]) -> list[NDArray[Any]]:
+        start, stop = bound
+        offsets, order = counting_order(partition_of(customer[start:stop], bits), 1 << bits)
+        order = order.astype(kind, copy=False)
+        order += start
+        return [order[a:b] for a, b in pairwise(offsets.tolist())]
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        stretches = list(pool.map(sorted_out, pairwise(bounds)))
+    parts = [np.concatenate(pieces) for pieces in zip(*stretches, strict=True)]
+    return [part for part in parts if part.size]
+
+
+def partition_of(customer: Keys, bits: int) -> NDArray[np.int32]:
+    """The partition of each customer's key, one of 2 ** bits; a stretch at a time, which stays in the cache."""
+    out = np.empty(customer.size, np.int32)
+    buffer = np.empty(min(customer.size, _STRETCH), np.uint64)
+    for start in range(0, customer.size, _STRETCH):
+        keys = customer[start : start + _STRETCH]
+        hashed = np.multiply(keys, PARTITION, out=buffer[: keys.size])
+        out[start : start + _STRETCH] = np.right_shift(hashed, np.uint64(64 - bits), out=hashed)
+    return out
 
 
 def _block(rows: EventRows, vocabulary: Vocabulary, part: NDArray[Any]) -> Block:

@@ -54,6 +54,11 @@ class MemoryPopulation:
     ledger: Ledger | None = field(default=None, repr=False)
     keeper: SpillFolder | None = field(default=None, repr=False)
 
+    @property
+    def threads(self) -> int:
+        """How many states may be finished side by side: one where memory is limited."""
+        return (os.cpu_count() or 1) if self.keeper is None else 1
+
     def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
         """Look at the blocks on threads and merge what was seen, in their order.
 

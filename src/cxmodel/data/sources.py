@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _LEAST: Final = 512 * 2**20  # what the engine needs to read a CSV file with long lines
+_AHEAD: Final = "64MB"
 _CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 _JSON: Final = (
     ".jsonl",
@@ -94,6 +95,8 @@ def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
     for key, value in config.items():
         connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(str(value))}")
     connection.execute("SET enable_progress_bar = false")
+    # a stream decodes ahead on all threads as far as this reaches; with the usual 1 MB one thread waits for the other
+    connection.execute(f"SET streaming_buffer_size = '{_AHEAD}'")
     if memory_limit:
         limit = max(parse_bytes(memory_limit), _LEAST)
         connection.execute(f"SET memory_limit = {literal(f'{limit}B')}")

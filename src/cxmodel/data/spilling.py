@@ -15,7 +15,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from cxmodel.data.grouping import PARTITION
+from cxmodel.data.grouping import partition_of
 from cxmodel.data.rows import Scan, ScanTally
 from cxmodel.data.sizes import parse_bytes
 from cxmodel.data.temporary import full_disk
@@ -89,7 +89,7 @@ class SpillShelf:
             return
         rows = {role: array[: self._at] for role, array in self._buffer.items()}
         self.scan.to_instants(rows, self.tally)
-        part = (rows["customer"] * PARTITION >> np.uint64(64 - self.bits)).astype(np.int32)
+        part = partition_of(rows["customer"], self.bits)
         offsets, order = counting_order(part, 1 << self.bits)
         for number in np.flatnonzero(np.diff(offsets)).tolist():
             picked = order[offsets[number] : offsets[number + 1]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,11 +47,20 @@ def measure(population: Population, requests: Sequence[Request]) -> list[Any]:
     further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
     waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
     later = iter(measure(population, waiting) if waiting else [])
-    results = []
-    for request, tally in zip(requests, further, strict=True):
-        state = states.popleft()  # nobody else holds it: it goes before the next one is finished
-        results.append(_finished(request, state) if tally is None else next(later))
-    return results
+    calls = [
+        partial(_result, request, [states.popleft()], None if tally is None else [next(later)])
+        for request, tally in zip(requests, further, strict=True)
+    ]
+    if population.threads == 1 or len(calls) == 1:
+        return [call() for call in calls]
+    with ThreadPoolExecutor(max_workers=population.threads) as pool:
+        return [each.result() for each in [pool.submit(call) for call in calls]]
+
+
+def _result(request: Request, state: list[Any], later: list[Any] | None) -> Any:
+    """The result of a state, or of the later pass; nobody else holds the state, so it goes before the next is done."""
+    seen = state.pop()
+    return _finished(request, seen) if later is None else later.pop()
 
 
 def _apart(request: Request) -> Request:

@@ -12,6 +12,7 @@ from cxmodel.data.counting import Counts, counts_of, merge_counts, no_counts
 from cxmodel.data.events import codes_by_touchpoint, counted, giants, key_sum, oddities
 from cxmodel.data.grouping import constant, interleaved, repeated
 from cxmodel.data.roles import Roles
+from cxmodel.data.texts import Texts
 from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.codec import allow
 
@@ -63,7 +64,7 @@ def inspection_of(block: Block, roles: Roles) -> Inspection:
         lowest={name: low for name, (low, _) in coded.items()},
         highest={name: high for name, (_, high) in coded.items()},
         crossed=interleaved(block), twins=repeated(block), ties=_ties(block), giants=tuple(giants(block)),
-        keys=key_sum(block, block.vocabulary),
+        keys=key_sum(block, Texts.of(block.vocabulary.touchpoints).keys()),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -79,6 +80,11 @@ class SparkPopulation:
         raise NotMeasurableError(
             "this needs all journeys in memory, and these stay on Spark", hint="Read a part of them from a file"
         )
+
+    @property
+    def threads(self) -> int:
+        """How many states may be finished side by side: one where memory is limited."""
+        return os.cpu_count() or 1
 
     def fold(self, look: Callable[[Block], S], merge: Callable[[S, S], S], start: S) -> S:
         """Look at the blocks of every partition where it is, and merge in the order of the partitions."""
