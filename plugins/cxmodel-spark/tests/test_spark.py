@@ -93,7 +93,7 @@ def answers() -> pd.DataFrame:
         "after": draw.integers(0, 11, size), "feeling": draw.integers(1, 6, size),
         "ease": draw.integers(1, 8, size), "effort": draw.integers(1, 6, size),
         "mood": draw.integers(-2, 3, size), "stars": draw.integers(1, 6, size),
-        "weight": draw.choice([0.5, 1.0, 2.0], size),
+        "weight": draw.choice([0.5, 1.0, 2.0], size), "overall": draw.integers(0, 11, size),
     })  # fmt: skip
 
 
@@ -102,6 +102,7 @@ QUESTIONS: Mapping[str, cx.Question] = {
     "feeling": cx.Question(cx.Scale.csat()),
     "ease": cx.Question(cx.Scale.ces2()), "effort": cx.Question(cx.Scale.ces1()),
     "mood": cx.Question(cx.Scale.emotion()), "stars": cx.Question(cx.Scale.own(1, 5, satisfied=4)),
+    "overall": cx.Question(cx.Scale.nps(), kind="relational"),
 }  # fmt: skip
 CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "ad": {"kind": "communication", "initiator": "organisation"}, "cart": {"kind": "action", "initiator": "customer"},
