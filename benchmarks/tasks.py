@@ -277,6 +277,7 @@ OURS = (
     "duckdb",
     "nanoarrow",
     "cxmodel.journeys",
+    "cxmodel.opening",
     "cxmodel.responses",
     "cxmodel.metrics",
 )

@@ -12,7 +12,7 @@ from telling import Answer, tell
 import cxmodel as cx
 import cxmodel.metrics
 from cxmodel.graph import JourneyGraph
-from cxmodel.journeys import read_events
+from cxmodel.opening import read_events
 
 
 def work(path: str) -> JourneyGraph:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     )
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
-    from cxmodel.journeys import open_journeys as open_journeys
-    from cxmodel.journeys import read_events as read_events
     from cxmodel.model.breakdowns import Breakdown as Breakdown
     from cxmodel.model.estimates import Estimate as Estimate
     from cxmodel.model.estimates import Interval as Interval
@@ -56,6 +54,8 @@ if TYPE_CHECKING:
     from cxmodel.model.scales import Question as Question
     from cxmodel.model.scales import Scale as Scale
     from cxmodel.model.transitions import Transition as Transition
+    from cxmodel.opening import open_journeys as open_journeys
+    from cxmodel.opening import read_events as read_events
     from cxmodel.responses import Responses as Responses
     from cxmodel.responses import read_responses as read_responses
     from cxmodel.voices import compare_voices as compare_voices
@@ -70,9 +70,9 @@ _HOMES: Final = {
     "compare": "analysis.comparing", "compare_voices": "voices", "contributions": "analysis.decomposition",
     "decompose": "analysis.decomposition", "drift": "analysis.drift", "nonresponse_bounds": "analysis.planning",
     "sample_size": "analysis.planning", "export": "exporting",
-    "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "journeys",
+    "installed_plugins": "exporting", "load_result": "exporters.json", "open_journeys": "opening",
     "like_for_like": "analysis.standardising", "open_outlook": "analysis.outlook_documents",
-    "read_events": "journeys", "read_responses": "responses",
+    "read_events": "opening", "read_responses": "responses",
 }  # fmt: skip
 
 __all__ = [

@@ -252,6 +252,68 @@ def test_interchangeable_touchpoints_get_the_same(texts: list[str]) -> None:
         assert credit.get("a", 0.0) == pytest.approx(credit.get("b", 0.0)), table.metric
 
 
+def by_name(table: Any) -> dict[str, float]:
+    """Values by touchpoint; over all places where there are any."""
+    total: dict[str, float] = {}
+    for key, each in table.items():
+        name = key[0] if isinstance(key, tuple) else key
+        total[name] = total.get(name, 0.0) + each.require()
+    return total
+
+
+def others(ignored: str = "c") -> list[Any]:
+    """The models that do not split each conversion on its own, and the one that ignores a touchpoint."""
+    return [
+        metrics.MarkovCredit(goal=GOAL), metrics.MarkovCredit(goal=GOAL, order=2), metrics.RemovalEffects(goal=GOAL),
+        metrics.RemovalEffects(goal=GOAL, order=2), metrics.RateShapley(goal=GOAL),
+        metrics.OrderedShapleyCredit(goal=GOAL), metrics.LastNonDirectCredit(goal=GOAL, ignored=ignored),
+    ]  # fmt: skip
+
+
+@few
+@given(words, words, st.permutations("abcd"))
+def test_chains_games_and_places_follow_names(won: list[str], lost: list[str], names: list[str]) -> None:
+    renamed = str.maketrans("abcd", "".join(names))
+    before: Any = log(won, [*lost, "c"]).measure(*others())
+    called = [text.translate(renamed) for text in won], [text.translate(renamed) for text in [*lost, "c"]]
+    after: Any = log(*called).measure(*others("c".translate(renamed)))
+    for one, other in zip(before, after, strict=True):
+        assert by_name(other) == pytest.approx({n.translate(renamed): v for n, v in by_name(one).items()}), one.metric
+
+
+@few
+@given(words)
+def test_chains_and_places_treat_interchangeable_touchpoints_alike(texts: list[str]) -> None:
+    both = [*texts, *(text.translate(str.maketrans("ab", "ba")) for text in texts)]
+    for table in log(both, ["c"]).measure(*others()):
+        found = by_name(table)
+        assert found.get("a", 0.0) == pytest.approx(found.get("b", 0.0)), table.metric
+
+
+@few
+@given(words, words)
+def test_places_and_the_last_that_counts_are_shared_out_and_add_up(a: list[str], b: list[str]) -> None:
+    models: list[Any] = [
+        metrics.OrderedShapleyCredit(goal=GOAL), metrics.LastNonDirectCredit(goal=GOAL, ignored=["c"])
+    ]  # fmt: skip
+    for model in models:
+        one, other, both = (dict(log(texts, ["c"]).measure(model)) for texts in (a, b, [*a, *b]))
+        values = {key: sum(each[key].require() for each in (one, other) if key in each) for key in {*one, *other}}
+        assert {key: each.value for key, each in both.items()} == pytest.approx(values)
+        assert sum(each.require() for each in both.values()) == pytest.approx(len(a) + len(b))
+        assert all(each.require() >= 0 for each in both.values())
+
+
+@few
+@given(words, words)
+def test_who_never_changes_the_rate_gets_nothing_in_its_game(won: list[str], lost: list[str]) -> None:
+    """Every journey occurs once with e and once without, and ends the same way."""
+    rate = log([*won, *(text + "e" for text in won)], [*lost, *(text + "e" for text in lost)]).measure(
+        metrics.RateShapley(goal=GOAL)
+    )
+    assert rate["e"].value == pytest.approx(0.0, abs=1e-12)
+
+
 @few
 @given(words)
 def test_ordered_shapley_sums_to_the_count_game(texts: list[str]) -> None:
@@ -358,6 +420,33 @@ def test_replicates_give_intervals_near_the_delta_method_and_say_how_sure_the_or
         drawn["first_credit"].stability.keeps("nobody")  # type: ignore[union-attr]
     back = loads(dumps(drawn))
     assert {n: t.stability for n, t in back.models.items()} == {n: t.stability for n, t in drawn.models.items()}
+
+
+def test_games_effects_and_places_say_how_sure_their_order_is() -> None:
+    journeys = read(people(900))
+    for model in (metrics.RateShapley(goal=GOAL), metrics.RemovalEffects(goal=GOAL)):
+        assert journeys.measure(model).stability is None
+        table = journeys.measure(model, bootstrap=200, seed=3)
+        stable = table.stability
+        assert stable is not None
+        assert stable.replicates == 200
+        assert stable.names == tuple(sorted(table, key=lambda n: -table[n].require()))
+        assert sum(stable.ranks[0]) == pytest.approx(1)
+        assert loads(dumps(table)).stability == stable
+    places = journeys.measure(metrics.OrderedShapleyCredit(goal=GOAL), bootstrap=200, seed=3)
+    assert places.stability is not None
+    first = max(places, key=lambda key: places[key].require())
+    assert places.stability.names[0] == f"{first[0]} at {first[1]}"
+    for each in log(["ab", "b", "c"]).measure(metrics.RateShapley(goal=GOAL)).values():
+        assert each.interval is not None
+        assert -1.0 <= each.interval.low <= each.interval.high <= 1.0
+
+
+def test_the_effect_of_a_mandatory_step_has_no_width_and_says_so() -> None:
+    effects = log(["ab", "ab", "b", "cb"] * 20, ["a", "b", "c"] * 9).measure(metrics.RemovalEffects(goal=GOAL))
+    assert effects["b"].value == pytest.approx(1.0)
+    assert "degenerate" in effects["b"].flags
+    assert "degenerate" not in effects["a"].flags
 
 
 def test_too_few_customers_are_not_resampled() -> None:

@@ -411,3 +411,17 @@ def test_a_text_is_no_list_of_names() -> None:
         Impact(outcome=GOAL, adjust_for="persona")
     with pytest.raises(ValueError, match="instead"):
         Impact(outcome=GOAL, instead="none")  # type: ignore[arg-type]
+
+
+def test_the_better_way_is_that_of_the_outcome() -> None:
+    journeys = read(["a", "a b", "b", "a b", "b"] * 12)
+    answers = [
+        {"who": str(who), "score": 1 + who % 5, "at": START + timedelta(minutes=len(path.split()), seconds=-1)}
+        for who, path in enumerate(["a", "a b", "b", "a b", "b"] * 12)
+    ]
+    asked = cx.read_responses(
+        answers, customer="who", question="how", score="score", time="at", scale=cx.Scale.ces1()
+    )  # fmt: skip
+    row = journeys.with_responses(asked).measure(Impact(outcome=cx.metrics.Ces1()))["a"]
+    assert (row.effect.direction, row.population.direction, row.reach.direction) == ("lower", "lower", "none")
+    assert journeys.measure(Impact(outcome="b"))["a"].effect.direction == "higher"

@@ -226,6 +226,45 @@ def test_time_to_the_goal_counts_those_who_are_still_on_their_way() -> None:
     assert fit(more).position(["unheard of"]).median_to_goal_s is None
 
 
+def test_the_median_time_to_the_goal_has_an_interval_by_customer() -> None:
+    """Without censoring the ends are the order statistics at Wilson's ends about one half of the customers."""
+    rows = [
+        {"who": f"c{who:02}", "journey": f"{who}-{turn}", "what": what, "at": START + timedelta(days=turn, minutes=at)}
+        for who in range(40)
+        for turn in range(3)
+        for what, at in (("ad", 0), ("pay", 10 * (who + 1)))
+    ]
+    journeys = cx.read_events(rows, customer="who", journey="journey", touchpoint="what", time="at")
+    position = fit(journeys).position(["ad"])
+    minutes = sorted(10 * (who + 1) for who in range(40) for _ in range(3))
+    low, high = (minutes[int(np.ceil(float(end) * 120)) - 1] for end in wilson(20, 40))
+    assert position.median_to_goal is not None
+    assert position.median_to_goal.low == pytest.approx(60 * low, rel=0.011)
+    assert position.median_to_goal.high == pytest.approx(60 * high, rel=0.011)
+    assert position.median_to_goal_s is not None
+    assert position.median_to_goal_s in position.median_to_goal
+    told: Any = position.to_dict()["median_to_goal"]
+    assert told["method"] == "Wilson by customer, read off the curve"
+    assert fit(journeys).position(["unheard of"]).median_to_goal is None
+
+
+@given(PATHS, st.integers(0, 90))
+@settings(max_examples=15)
+def test_the_table_says_of_the_stage_what_a_position_says(paths: list[list[str]], later: int) -> None:
+    stages = {"ad": {"stage": "Look"}, "shop": {"stage": "Look"}, "cart": {"stage": "Buy"}}
+    journeys = log([*paths, ["ad", "pay"]]).with_touchpoints(stages)
+    outlook, now = fit(journeys), START + timedelta(minutes=later + 7)
+    rows = {str(each["customer"]): each for each in outlook.positions(journeys, now).to_records()}
+    for who in range(len(paths)):
+        row = rows[f"c{who}"]
+        stay = outlook.position(latest_history(journeys.population, f"c{who}"), now).stay
+        if row["reached"] or stay is None:
+            assert (row["stage"], row["stage_waited_s"], row["stuck_in_stage"]) == (None, None, None)
+        else:
+            assert (row["stage"], row["stage_waited_s"]) == (stay.stage, stay.waited_s)
+            assert row["stuck_in_stage"] == bool(stay.stuck)
+
+
 def test_a_stay_counts_from_entering_the_stage() -> None:
     rows = [
         {"who": f"c{who}", "what": what, "at": START + timedelta(minutes=at)}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 import cxmodel as cx
 from cxmodel.analysis.what_if import WhatIf
@@ -105,6 +106,13 @@ def test_a_first_order_study_is_answered_with_intervals() -> None:
     assert first.gain.interval is not None
     assert first.gain.interval.low < first.gain.require() < first.gain.interval.high
     assert json.loads(json.dumps(asked.to_dict()))["refused"] is None
+    assert "keep their probabilities" in first.assumes
+    more = evolve(asked, by=0.05, most=2)
+    told = json.loads(json.dumps(more.to_dict()))
+    assert (told["by"], len(told["ranking"])) == (0.05, 2)
+    assert [each["gain"]["value"] for each in told["ranking"]] == [
+        each.gain.value for each in asked.ranking(2, by=0.05)
+    ]
 
 
 def test_a_second_order_study_is_refused_with_the_reason() -> None:
@@ -194,11 +202,17 @@ def test_times_that_depend_on_more_than_the_step_are_refused() -> None:
 
 
 def test_few_journeys_are_refused() -> None:
-    assert "30 held-out journeys fails" in str(log([["ad", "pay"], ["ad"]]).what_if("pay").refused)
+    asked = log([["ad", "pay"], ["ad"]]).what_if("pay")
+    assert asked.refused is not None
+    assert asked.refused.startswith("too few held-out journeys: ")
+    assert asked.refused.endswith(", and 30 are needed")
+    assert json.loads(json.dumps(asked.to_dict()))["checks"][0]["gap"] is None
 
 
 def test_what_cannot_be_moved_is_said() -> None:
     chain = reference()
+    with pytest.raises(cx.errors.InvalidValueError, match="at most 1, got 2"):
+        chain.ranking(by=2)
     with pytest.raises(cx.errors.InvalidValueError, match="cannot be moved"):
         chain.improve("cart", to="pay", by=0.2)
     with pytest.raises(cx.errors.InvalidValueError, match=r"Write add\("):

@@ -335,6 +335,19 @@ def test_what_if_without_enough_customers_is_refused_with_exit_code_one(run: Run
     assert "held-out journeys" in found["results"][0]["result"]["refused"]
 
 
+def test_what_if_ranks_by_the_share_asked_for_in_text_and_json(run: Run, home: Path) -> None:
+    paths = [["ad", "shop", "pay"]] * 90 + [["ad", "shop"]] * 60 + [["ad"]] * 90
+    lines = [f"c{k},{what},2026-01-01 00:{at:02d}" for k, path in enumerate(paths) for at, what in enumerate(path)]
+    (home / "walks.csv").write_text("\n".join(["customer,touchpoint,time", *lines]) + "\n")
+    asked = ("what-if", "walks.csv", "--goal", "pay", "--by", 0.05, "--top", 1)
+    told = answer(run, *asked)["results"][0]["result"]
+    (row,) = told["ranking"]
+    assert told["by"] == 0.05
+    said = run(*asked, "--format", "text").stdout
+    assert f"5.0% kept at {row['touchpoint']!r} for {row['to']!r}: {row['gain']['value']:+.2%}" in said
+    assert "If all other steps keep their probabilities" in said
+
+
 def test_orders(run: Run) -> None:
     found = answer(run, "orders", "events.csv", "--goal", "pay", "--most", 2)
     assert [row["order"] for row in found["results"][0]["result"]["orders"]] == [0, 1, 2]

@@ -91,3 +91,10 @@ def test_a_half_life_is_a_duration_or_steps(files: tuple[str, str, str]) -> None
     code, _, err = run("measure", "time_decay_credit", *asked, "--option", "half_life=soon")
     assert code == 2
     assert "half_life is a duration, got 'soon'" in err
+
+
+@pytest.mark.parametrize("command", sorted(program.commands))
+def test_help_keeps_its_examples_on_lines_of_their_own(command: str) -> None:
+    said = CliRunner().invoke(program, [command, "--help"]).stdout
+    assert "\\b" not in said
+    assert all(line.count("cxmodel ") <= 1 for line in said.splitlines())

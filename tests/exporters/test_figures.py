@@ -21,12 +21,15 @@ from tests.exporters.results import HOSTILE, breakdowns, comparisons, funnels, t
 
 import cxmodel as cx
 from cxmodel.analysis.credits import CreditComparison, CreditTable
+from cxmodel.analysis.driver_results import Driver, DriverTable
 from cxmodel.analysis.forecasts import ForecastCheck, ReliabilityBin
 from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.paths import TopPaths
+from cxmodel.exporters.matplotlib.effects import DriverFigure, ImpactFigure
 from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
 from cxmodel.exporters.matplotlib.paths import FunnelFigure, PathsFigure
+from cxmodel.testing import journeys_of
 
 few = settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 
@@ -197,6 +200,51 @@ def test_reliability_marks_what_lies_outside_its_band() -> None:
     assert [np.asarray(line.get_xydata()).tolist() for line in dots] == [[[0.2, 0.25]], [[0.8, 0.5]]]
     check_layout(figure)
     assert ReliabilityFigure().alt_text(check).endswith("Foretold 80%, came 50% (40 forecasts).")
+
+
+def driver(name: str, share: float, coefficient: float) -> Driver:
+    part, none = estimate(share, share / 2, 2 * share), estimate(None)
+    return Driver(
+        name=name, share=part, error=None, weight=part, correlation=none, penalty=none, reward=none, asymmetry=none,
+        coefficient=estimate(coefficient, coefficient - 0.1, coefficient + 0.1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("food", "wait"), HOSTILE[:2]])
+def test_drivers_show_share_and_coefficient_with_its_sign(names: tuple[str, str]) -> None:
+    rows = {name: driver(name, *each) for name, each in zip(names, ((0.4, 0.5), (0.2, -0.3)), strict=True)}
+    table = DriverTable(
+        by=("driver",), metric="drivers", groups=rows, of="overall", r2=estimate(0.6), n=20, left_out=0, filled=0,
+        method="all sets",
+    )  # fmt: skip
+    figure = DriverFigure().figure(table)
+    check_layout(figure)
+    said = " ".join(text.get_text() for text in texts_of(figure))
+    assert "(+)" in said
+    assert "(−)" in said
+    assert "−0.30" in said
+    # quantities without a value take no panel
+    assert len(figure.axes) == 2
+    assert "Signs: " in DriverFigure().alt_text(table)
+
+
+def test_impact_is_drawn_signed_with_what_to_mind() -> None:
+    goods = cx.Goal("goods", touchpoints=["pay"])
+    paths = [("a", "ad", "pay"), ("b", "ad"), ("c", "shop", "pay"), ("d", "shop"), ("e", "ad", "shop"), ("f", "help")]
+    journeys = journeys_of("; ".join(
+        f"{who}{k}: " + ", ".join(f"{name} {at}" for at, name in enumerate(path)) for k in range(12)
+        for who, *path in paths
+    ))  # fmt: skip
+    table = journeys.measure(cx.metrics.Impact(outcome=goods, instead="nothing"))
+    figure = ImpactFigure().figure(table)
+    check_layout(figure)
+    said = " ".join(text.get_text() for text in texts_of(figure)).replace("\n", " ")
+    assert "impact on all" in said
+    assert "Nothing was held constant but the history" in said
+    ad = table["ad"].population
+    assert f"{ad.require():.1%}".replace("-", "−") in said
+    assert "Highest: " in ImpactFigure().alt_text(table)
+    assert table["ad"].reach.direction == "none"
 
 
 @given(breakdowns())

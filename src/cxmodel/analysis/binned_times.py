@@ -11,6 +11,7 @@ from attrs import frozen
 
 from cxmodel.stats.arrays import Ints, grouped_sum
 from cxmodel.stats.floats import Floats
+from cxmodel.stats.intervals import wilson
 from cxmodel.stats.survival import aalen_johansen, kaplan_meier
 from cxmodel.tallies.counting import Counted
 
@@ -91,4 +92,25 @@ def quantiles(times: Counted, kinds: int, size: int, share: float) -> Floats:
     out = np.full(size, np.nan)
     for each in places(times, kinds):
         out[each.place] = each.quantile(share)
+    return out
+
+
+def quantile_ends(times: Counted, kinds: int, share: float, people: Floats, level: float) -> Floats:
+    """(2, size) ends of the intervals of `quantiles`; nan without any.
+
+    The share that n customers are sure of (Wilson) is read off the same curve (Woodruff 1952,
+    10.1080/01621459.1952.10483443). Of several visits of a customer only one counts, and only those that ended.
+
+    Args:
+        times: Codes of `time_codes`.
+        kinds: Ways to end, 0 for not seen to the end included.
+        share: Which quantile.
+        people: (size,) customers behind the visits of each place.
+        level: Confidence level.
+    """
+    out = np.full((2, people.size), np.nan)
+    for each in places(times, kinds):
+        n = float(each.events.sum()) * min(float(people[each.place] / each.at_risk[0]), 1.0)
+        if n > 0:
+            out[:, each.place] = [each.quantile(float(end)) for end in wilson(share * n, n, level)]
     return out

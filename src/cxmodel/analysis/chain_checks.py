@@ -37,15 +37,15 @@ class ChainCheck:
 
     Attributes:
         what: What it is, with the worst place.
-        gap: Largest difference between foretold and observed.
+        gap: Largest difference between foretold and observed; None where there is too little to tell.
         allowed: What it may differ by: 5 points, or more where chance alone gives more.
         n: Held-out journeys, or steps, behind it.
         passed: Whether the gap is allowed.
     """
 
     what: str
-    gap: float
-    allowed: float
+    gap: float | None = None
+    allowed: float | None = None
     n: int
     passed: bool
 
@@ -54,6 +54,8 @@ class ChainCheck:
         return {"what": self.what, "gap": self.gap, "allowed": self.allowed, "n": self.n, "passed": self.passed}
 
     def __str__(self) -> str:
+        if self.gap is None or self.allowed is None:
+            return f"too few {self.what}: {self.n:,}, and {FEWEST} are needed"
         verdict = "holds" if self.passed else "fails"
         return f"{self.what} {verdict}: off by {self.gap:.3f}, allowed {self.allowed:.3f} (n={self.n:,})"
 
@@ -123,7 +125,7 @@ def time_check(seconds: float, held_out: HeldOut) -> ChainCheck:
     """
     n, total, squares = held_out.times.of(np.arange(3)).tolist()
     if n < FEWEST or not np.isfinite(seconds) or not total:
-        return ChainCheck(what=f"{FEWEST} held-out times to the goal", gap=1.0, allowed=0.0, n=int(n), passed=False)
+        return ChainCheck(what="held-out times to the goal", n=int(n), passed=False)
     mean = total / n
     error = float(np.sqrt(max(squares / n - mean**2, 0.0) / (n - 1)))
     gap = abs(seconds / 3600 - mean) / mean
@@ -152,7 +154,7 @@ def checks(chain: Chain, states: Ints, held_out: HeldOut, width: int) -> tuple[C
 def _checks(chain: Chain, states: Ints, held_out: HeldOut, width: int) -> Iterator[ChainCheck]:
     if held_out.length.counts.sum() < FEWEST:
         n = int(held_out.length.counts.sum())
-        yield ChainCheck(what=f"{FEWEST} held-out journeys", gap=1.0, allowed=0.0, n=n, passed=False)
+        yield ChainCheck(what="held-out journeys", n=n, passed=False)
         return
     chance = absorption_probabilities(chain)[0]
     yield _conversion("conversion given the first touchpoint", held_out.first, states, chance)

@@ -202,7 +202,7 @@ class LengthDistribution(_DistributionMetric):
         edges: Edges of the histogram's bins [low, high), in events.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for who, path in (("a", "ad cart pay"), ("b", "ad"))
         ...        for i, what in enumerate(path.split())]

@@ -70,7 +70,7 @@ class Ends(Tally[KeyedCounts, EndTable]):
     """At which touchpoints journeys begin and end, with shares of all journeys.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for who, path in (("a", "ad cart pay"), ("b", "ad cart"))
         ...        for i, what in enumerate(path.split())]

@@ -96,7 +96,7 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
         target: Only pairs that end there.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for who, path in (("a", "ad cart pay"), ("b", "cart ad ad"))
         ...        for i, what in enumerate(path.split())]

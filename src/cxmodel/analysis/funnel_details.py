@@ -126,7 +126,7 @@ class FunnelDetail(Tally[FunnelDetailState, FunnelDetailTable]):
         strict: Each step is the very next touchpoint after the one before it.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": path, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for path in ("cart pay", "cart help", "cart") for i, what in enumerate(path.split())]
         >>> journeys = read_events(log, customer="who", touchpoint="what", time="at")

@@ -158,7 +158,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
         cap: Most paths, and a hundred times as many steps, that are tried one by one where the graph has a cycle.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": path, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for path in ("s a c g", "s b c d g") for i, what in enumerate(path.split())]
         >>> journeys = read_events(log, customer="who", touchpoint="what", time="at")

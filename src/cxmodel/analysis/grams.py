@@ -153,7 +153,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
         order: Touchpoints in a run, 1 to 8.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": "a", "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for i, what in enumerate("ad cart ad cart".split())]
         >>> print(read_events(log, customer="who", touchpoint="what", time="at").measure(Grams(2)))

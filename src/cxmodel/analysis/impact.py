@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
@@ -20,7 +20,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import integers
@@ -32,12 +32,16 @@ from cxmodel.tallies.observations import Observations
 from cxmodel.tallies.sums import Sums
 
 
-def _an_outcome(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, (Goal, SumMetric)):
+def _outcome(value: Goal | str | SumMetric) -> Goal | SumMetric:
+    if isinstance(value, SumMetric):
+        return value
+    if not isinstance(cast("object", value), (Goal, str)):
         raise InvalidValueError(
             f"outcome is a goal or a metric of answers, got {value!r}",
-            hint='Write outcome=cx.Goal("purchase", touchpoints=["pay"]) or outcome=cx.metrics.MeanScore()',
+            hint='Write outcome="pay", outcome=cx.Goal("purchase", touchpoints=["pay"]) or '
+            "outcome=cx.metrics.MeanScore()",
         )
+    return as_goal(value)
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
@@ -63,7 +67,8 @@ class Impact(SumTally[ImpactTable]):
     10.1016/0270-0255(86)90088-6.
 
     Attributes:
-        outcome: A goal, or a metric of the journeys' answers such as ``MeanScore``.
+        outcome: A goal, the touchpoint at which it is reached, or a metric of the journeys' answers such as
+            ``MeanScore``.
         adjust_for: Attributes of customers or journeys to hold constant: whatever moves both the touchpoint and the
             outcome, and is known before the touchpoint.
         seen: Touchpoints of which it is held constant whether they were passed before.
@@ -80,10 +85,11 @@ class Impact(SumTally[ImpactTable]):
             of the excess lies within 5 %), else ``"another"``; the result says which.
 
     Example:
-        >>> from cxmodel import datasets, journeys
+        >>> from cxmodel import datasets
+        >>> from cxmodel.opening import read_events
         >>> study = datasets.known_truth(2000)
-        >>> log = journeys.read_events(study.events.to_dicts(), customer="customer", journey="journey",
-        ...                            touchpoint="touchpoint", time="time")
+        >>> log = read_events(study.events.to_dicts(), customer="customer", journey="journey",
+        ...                   touchpoint="touchpoint", time="time")
         >>> log = log.with_customers(study.customers.to_dicts(), customer="customer", attributes=["persona"])
         >>> goal = Goal("purchase", touchpoints=["Checkout"])
         >>> impact = log.measure(Impact(outcome=goal, adjust_for=["persona"]))
@@ -98,7 +104,7 @@ class Impact(SumTally[ImpactTable]):
     groups: ClassVar[bool] = False
     clustered: ClassVar[bool] = False
 
-    outcome: Goal | SumMetric = field(validator=_an_outcome)
+    outcome: Goal | SumMetric = field(converter=_outcome)
     adjust_for: tuple[str, ...] = field(default=(), converter=_names)
     seen: tuple[str, ...] = field(default=(), converter=_names)
     controls: tuple[str, ...] = field(default=(), converter=_names)
@@ -231,7 +237,7 @@ class _Rows:
         e_value, limit = e_values(risk)
         return ImpactEstimate(
             touchpoint=self.cells.vocabulary.touchpoints[code],
-            reach=self.estimate(ratio(real.exposed, journeys), whole, "share"),
+            reach=evolve(self.estimate(ratio(real.exposed, journeys), whole, "share"), direction="none"),
             effect=self.estimate(ratio(real.lift, real.compared), n, reason=reason, flags=flags),
             population=self.estimate(ratio(real.lift, journeys), n, reason=reason, flags=flags),
             relative=self.estimate(
@@ -256,6 +262,12 @@ class _Rows:
                 return True
         return False
 
+    @property
+    def direction(self) -> Direction:
+        """Which way the outcome is better."""
+        outcome = self.metric.outcome
+        return "higher" if isinstance(outcome, Goal) else outcome.direction
+
     def estimate(
         self, values: Floats, n: int, unit: str | None = None, reason: str | None = None,
         flags: Sequence[Flag] = (), log: bool = False,
@@ -267,12 +279,12 @@ class _Rows:
             reason = reason or "there is nothing to compare"
             return Estimate(
                 value=None, n=n, unit=unit, reason=reason, flags=tuple(flags), origin=self.cells.origin,
-                direction="higher",
+                direction=self.direction,
             )  # fmt: skip
         low, high = self._ends(values, log)
         known = math.isfinite(low + high)
         return Estimate(
-            value=value, n=n, unit=unit, direction="higher", flags=tuple(flags), origin=self.cells.origin,
+            value=value, n=n, unit=unit, direction=self.direction, flags=tuple(flags), origin=self.cells.origin,
             interval=Interval(low, high, self.level, self.replicates.method) if known else None,
         )  # fmt: skip
 

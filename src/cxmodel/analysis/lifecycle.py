@@ -139,7 +139,7 @@ class Lifecycle(SumTally[LifecycleTable]):
         end: When observation ended; the last event unless given.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": "visit", "at": f"2026-{month:02d}-10"}
         ...        for who, months in (("a", (1, 2, 4)), ("b", (1,)), ("c", (3,))) for month in months]
         >>> journeys = read_events(log, customer="who", touchpoint="what", time="at")

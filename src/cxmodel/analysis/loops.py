@@ -121,7 +121,7 @@ class Loops(SumTally[LoopTable]):
     touchpoints. At a touchpoint the shares are of the journeys that pass it.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for who, path in (("a", "ad ad cart ad"), ("b", "ad cart"))
         ...        for i, what in enumerate(path.split())]

@@ -13,7 +13,7 @@ from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, grouped_sum
 from cxmodel.stats.backoff import Backoff, even_base
@@ -144,7 +144,7 @@ class ChainOrders(Tally[Remembered, OrderTable]):
     observes: ClassVar[Unit] = "journey"
     groups: ClassVar[bool] = False
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     most: int = 4
 
     def __attrs_post_init__(self) -> None:

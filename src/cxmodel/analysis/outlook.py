@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cxmodel.analysis.forecasts import ForecastCheck
 
 _METHOD: Final = "Wilson, by customer"
+_READ_OFF: Final = "Wilson by customer, read off the curve"
 
 Visit = str | tuple[str, datetime]
 """A touchpoint, or a touchpoint with the time of arrival."""
@@ -52,6 +53,7 @@ class Outlook:
         long_s: (touchpoints,) seconds within which 90 % of those who left had left; nan without any.
         stage_long_s: Stage → the same for the time from entering it to leaving it.
         to_goal_s: (touchpoints,) median seconds from arriving to the goal, of those who ever reach it; nan without any.
+        to_goal_ends: (2, touchpoints) ends of its interval.
         n: Journeys.
         n_customers: Whose they are.
         n_open: Those of them in progress, whose last step counts as nothing.
@@ -72,6 +74,7 @@ class Outlook:
     long_s: Floats = field(repr=False)
     stage_long_s: Mapping[str, float] = field(repr=False)
     to_goal_s: Floats = field(repr=False)
+    to_goal_ends: Floats = field(repr=False)
     n: int
     n_customers: int
     n_open: int
@@ -150,7 +153,8 @@ class Outlook:
             stay=stay, before=names[:-1], next=listed, other=other, chance=self._chance(row),
             steps_to_goal=steps if math.isfinite(steps) else None,
             seconds_to_goal=spent + seconds if math.isfinite(seconds) else None,
-            median_to_goal_s=self._at(self.to_goal_s, touchpoint), usual_s=usual, stuck=stuck,
+            median_to_goal_s=self._at(self.to_goal_s, touchpoint), median_to_goal=self._median_ends(touchpoint),
+            usual_s=usual, stuck=stuck,
             why=self._why(touchpoint, waited, usual),
         )  # fmt: skip
 
@@ -255,6 +259,10 @@ class Outlook:
     def _at(self, values: Floats, touchpoint: str | None) -> float | None:
         code = self._codes.get(touchpoint or "", -1)
         return float(values[code]) if code >= 0 and math.isfinite(values[code]) else None
+
+    def _median_ends(self, touchpoint: str | None) -> Interval | None:
+        low, high = (self._at(each, touchpoint) for each in self.to_goal_ends)
+        return None if low is None or high is None else Interval(low, high, self.level, _READ_OFF)
 
     def _stay(self, history: Sequence[Visit], now: datetime | None) -> Stay | None:
         """The present stage; its time counts from the first of the last touchpoints that all lie in it."""

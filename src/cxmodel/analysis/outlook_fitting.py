@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from cxmodel.analysis.binned_times import ALWAYS, bins_of, places, quantiles, time_codes
+from cxmodel.analysis.binned_times import ALWAYS, bins_of, places, quantile_ends, quantiles, time_codes
 from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.analysis.outlook import Outlook
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_events
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, grouped_sum, integers, ranges
 from cxmodel.stats.backoff import Backoff, even_base
@@ -74,7 +74,7 @@ class Outlooks(Tally[Seen, Outlook]):
     observes: ClassVar[Unit] = "journey"
     groups: ClassVar[bool] = False
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     order: int = 3
     smoothing: bool = True
     until: datetime | None = None
@@ -137,10 +137,15 @@ class Outlooks(Tally[Seen, Outlook]):
             visits_left=visits, mean_s=mean_s, long_s=quantiles(state.waits, len(names) + 2, len(names), LONG),
             stage_long_s={} if stages is None else _named(state.stays, stages[1].names),
             to_goal_s=quantiles(state.to_goal, 2, len(names), 0.5),
+            to_goal_ends=quantile_ends(state.to_goal, 2, 0.5, self._people(state, len(names)), level),
             n=n, n_customers=people, n_open=n_open, open_known=cells.facts.inactivity_declared, level=level,
             until=self.until or cells.facts.last, origin=cells.origin,
         )  # fmt: skip
         return {0: outlook}
+
+    def _people(self, state: Seen, size: int) -> Floats:
+        """(touchpoints,) customers who were at each."""
+        return state.customers.of((size + 2) ** self.order + 1 + np.arange(size))
 
     def _model(self, state: Seen, names: tuple[str, ...]) -> Backoff:
         base = even_base([name in self.goal.touchpoints for name in names])

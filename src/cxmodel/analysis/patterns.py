@@ -45,7 +45,7 @@ class PatternShare(SumMetric):
         method: Which interval.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"}
         ...        for who, path in (("a", "ad cart pay"), ("b", "ad cart"), ("c", "cart ad pay"))
         ...        for i, what in enumerate(path.split())]

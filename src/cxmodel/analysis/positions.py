@@ -44,11 +44,13 @@ class NextStep:
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
-        ends = self.interval and {
-            "low": self.interval.low, "high": self.interval.high, "level": self.interval.level,
-            "method": self.interval.method,
-        }  # fmt: skip
-        return {"touchpoint": self.touchpoint, "probability": self.probability, "interval": ends}
+        return {"touchpoint": self.touchpoint, "probability": self.probability, "interval": _ends(self.interval)}
+
+
+def _ends(interval: Interval | None) -> dict[str, object] | None:
+    if interval is None:
+        return None
+    return {"low": interval.low, "high": interval.high, "level": interval.level, "method": interval.method}
 
 
 @frozen(kw_only=True)
@@ -59,8 +61,6 @@ class Stay:
         stage: Its name.
         since: When they entered it, where times are known.
         waited_s: Seconds there until now; None without times.
-        median_to_goal_s: Seconds from arriving here within which half of those who ever reach the goal do, with
-            journeys in progress censored.
         usual_s: Time within which 90 % of those who left this stage did so, in seconds; None where nobody did.
     """
 
@@ -100,6 +100,9 @@ class Position:
             counts each of their customers once.
         steps_to_goal: Expected steps to the goal, of those who reach it.
         seconds_to_goal: Expected seconds from arriving here to the goal, of those who reach it.
+        median_to_goal_s: Seconds from arriving here within which half of those who ever reach the goal do, with
+            journeys in progress censored.
+        median_to_goal: Its interval.
         usual_s: Time within which 90 % of those who left this touchpoint did so, in seconds.
         stuck: Whether the customer is here for longer than that; None where it cannot be told.
         reached: Whether the goal is reached already.
@@ -119,6 +122,7 @@ class Position:
     steps_to_goal: float | None = None
     seconds_to_goal: float | None = None
     median_to_goal_s: float | None = None
+    median_to_goal: Interval | None = None
     usual_s: float | None = None
     stuck: bool | None = None
     reached: bool = False
@@ -132,7 +136,8 @@ class Position:
             "before": list(self.before), "next": [each.to_dict() for each in self.next], "other": self.other,
             "chance": self.chance.to_dict(), "steps_to_goal": self.steps_to_goal,
             "seconds_to_goal": self.seconds_to_goal, "median_to_goal_s": self.median_to_goal_s,
-            "usual_s": self.usual_s, "stuck": self.stuck, "stay": self.stay.to_dict() if self.stay else None,
+            "median_to_goal": _ends(self.median_to_goal), "usual_s": self.usual_s, "stuck": self.stuck,
+            "stay": self.stay.to_dict() if self.stay else None,
             "reached": self.reached, "why": self.why,
         }  # fmt: skip
 
@@ -151,6 +156,7 @@ class PositionTable(Tabular):
         goal: Name of the goal.
         touchpoints: Names of touchpoint codes.
         customer: Ids.
+        stages: Stage of each touchpoint code, where stages are known; None else.
         touchpoint: (n,) code of the touchpoint; −1 where the goal is reached.
         since_us: (n,) when they came there, µs UTC.
         waited_s: (n,) seconds there until now.
@@ -158,10 +164,13 @@ class PositionTable(Tabular):
         likely: (n,) most likely next: a touchpoint code, −1 for the goal, −2 for left, −3 where the goal is reached.
         likely_share: (n,) its probability.
         stuck: (n,) whether it is above the 90 % quantile of those who left.
+        stage_waited_s: (n,) seconds in the stage until now; nan without one.
+        stuck_in_stage: (n,) whether that is above the 90 % quantile of those who left the stage.
     """
 
     goal: str
     touchpoints: Sequence[str] = field(repr=False)
+    stages: Sequence[str | None] | None = field(default=None, repr=False)
     customer: Sequence[str] = field(repr=False)
     touchpoint: Ints = field(repr=False)
     since_us: Ints = field(repr=False)
@@ -170,6 +179,8 @@ class PositionTable(Tabular):
     likely: Ints = field(repr=False)
     likely_share: Floats = field(repr=False)
     stuck: Bools = field(repr=False)
+    stage_waited_s: Floats = field(repr=False)
+    stuck_in_stage: Bools = field(repr=False)
 
     def __len__(self) -> int:
         return int(self.touchpoint.size)
@@ -183,19 +194,26 @@ class PositionTable(Tabular):
         """One record per customer."""
         columns = zip(
             self.customer, self.touchpoint.tolist(), self.since_us.tolist(), self.waited_s.tolist(),
-            self.chance.tolist(), self.likely.tolist(), self.likely_share.tolist(), self.stuck.tolist(), strict=True,
+            self.chance.tolist(), self.likely.tolist(), self.likely_share.tolist(), self.stuck.tolist(),
+            self.stage_waited_s.tolist(), self.stuck_in_stage.tolist(), strict=True,
         )  # fmt: skip
         return [
             {
                 "customer": who, "touchpoint": self.touchpoints[at] if at >= 0 else None, "reached": at < 0,
                 "since": moment(since).isoformat(), "waited_s": waited, "chance": chance if at >= 0 else None,
                 "next": self._name(likely), "next_probability": share if at >= 0 else None, "stuck": stuck,
+                "stage": stage, "stage_waited_s": stayed if stage else None,
+                "stuck_in_stage": long if stage else None,
             }
-            for who, at, since, waited, chance, likely, share, stuck in columns
+            for who, at, since, waited, chance, likely, share, stuck, stayed, long in columns
+            for stage in (self._stage(at),)
         ]  # fmt: skip
 
     def _name(self, code: int) -> str | None:
         return self.touchpoints[code] if code >= 0 else {-1: self.goal, -2: LEFT}.get(code)
+
+    def _stage(self, code: int) -> str | None:
+        return None if self.stages is None or code < 0 else self.stages[code]
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -231,23 +249,62 @@ def position_table(outlook: Outlook, population: Population, now: datetime | Non
     names = list(dict.fromkeys([*outlook.touchpoints, *population.vocabulary.touchpoints]))
     place_of = {name: code for code, name in enumerate(names)}
     own = np.array([place_of[name] for name in population.vocabulary.touchpoints], np.int64)
-    parts = [_places(outlook, block, own) for block in population.parts if block.events]
-    code, since, context = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
+    stages = _Stages.of(outlook, names)
+    parts = [_places(outlook, block, own, stages) for block in population.parts if block.events]
+    code, since, context, entered = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
     on_the_way = code >= 0
     distinct, place = np.unique(context, return_inverse=True)
     shares = [outlook.model.distribution(each) for each in integers(distinct)]
     best = np.array([int(np.argmax(each)) for each in shares], np.int64)
     share = np.array([float(each.max()) for each in shares])
     name = np.where(best == 0, -2, np.where(best == outlook.model.width - 1, -1, best - 1))
-    waited = np.maximum(((instant(end) if end else 0) - since) / 1e6, 0.0)
+    waited, stayed = (np.maximum(((instant(end) if end else 0) - each) / 1e6, 0.0) for each in (since, entered))
+    staged = on_the_way & (stages.code[code] >= 0)
     chance = outlook.solved[0][outlook.model.locate(context)]
     long_s = np.append(outlook.long_s, np.full(len(names) - len(outlook.touchpoints) + 1, np.nan))
     return PositionTable(
-        goal=outlook.goal.name, touchpoints=tuple(names), customer=[text for part in parts for text in part[0]],
+        goal=outlook.goal.name, touchpoints=tuple(names), stages=stages.names,
+        customer=[text for part in parts for text in part[0]],
         touchpoint=code, since_us=since, waited_s=waited, chance=np.where(on_the_way, chance, np.nan),
         likely=np.where(on_the_way, name[place], -3), likely_share=np.where(on_the_way, share[place], np.nan),
-        stuck=on_the_way & (waited > long_s[code]),
+        stuck=on_the_way & (waited > long_s[code]), stage_waited_s=np.where(staged, stayed, np.nan),
+        stuck_in_stage=staged & (stayed > stages.long_s[code]),
     )  # fmt: skip
+
+
+@frozen(eq=False)
+class _Stages:
+    """Stages of an outlook by touchpoint code; those that it has never seen have none.
+
+    Attributes:
+        names: Stage of each touchpoint; None where no stages are known.
+        code: (k,) number of the stage, −1 without one.
+        long_s: (k,) seconds within which 90 % of those who left that stage had left; nan without any.
+    """
+
+    names: tuple[str | None, ...] | None
+    code: Ints
+    long_s: Floats
+
+    @classmethod
+    def of(cls, outlook: Outlook, touchpoints: Sequence[str]) -> _Stages:
+        """The stages of these touchpoints, of which the outlook's own come first."""
+        known = outlook.stages or ()
+        names = (*known, *[None] * (len(touchpoints) - len(known)))
+        number = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name))}
+        code = np.array([number.get(name or "", -1) for name in names], np.int64)
+        long_s = np.array([outlook.stage_long_s.get(name or "", np.nan) for name in names])
+        return cls(names if number else None, code, long_s)
+
+    def entered(self, block: Block, own: Ints, last: Ints) -> Ints:
+        """When the run of events in one stage began that these events end, in µs."""
+        if self.names is None:
+            return block.time[last]
+        at = self.code[own[block.touchpoint]]
+        new = np.ones(block.events, np.bool_)
+        new[1:] = (at[1:] != at[:-1]) | (block.journey[1:] != block.journey[:-1])
+        began = np.maximum.accumulate(np.where(new, np.arange(block.events), 0))
+        return block.time[began[last]]
 
 
 def latest(block: Block) -> Ints:
@@ -259,8 +316,10 @@ def latest(block: Block) -> Ints:
     return np.asarray(filled[order][final], np.int64)
 
 
-def _places(outlook: Outlook, block: Block, own: Ints) -> tuple[list[str], Ints, Ints, Ints]:
-    """Customer, touchpoint (−1 at the goal), arrival there and context, in the outlook's `own` codes."""
+def _places(
+    outlook: Outlook, block: Block, own: Ints, stages: _Stages
+) -> tuple[list[str], Ints, Ints, Ints, Ints]:  # fmt: skip
+    """Customer, touchpoint (−1 at the goal), arrival there, context and arrival in the stage, in `own` codes."""
     journeys = latest(block)
     first, last = block.journey_offsets[:-1][journeys], block.journey_offsets[1:][journeys] - 1
     code = np.where(block.reached(outlook.goal)[journeys] >= 0, -1, own[block.touchpoint[last]])
@@ -272,7 +331,8 @@ def _places(outlook: Outlook, block: Block, own: Ints) -> tuple[list[str], Ints,
         digit = np.where(there, digit, 0)
         context = context * outlook.model.width + digit
     customers = block.customer[block.customer_of_journey[journeys]]
-    return list(block.vocabulary.customers.texts_of(customers)), code, block.time[last], context
+    names = list(block.vocabulary.customers.texts_of(customers))
+    return names, code, block.time[last], context, stages.entered(block, own, last)
 
 
 def latest_history(population: Population, customer: str) -> list[tuple[str, datetime]]:

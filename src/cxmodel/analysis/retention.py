@@ -82,7 +82,7 @@ class Retention(SumTally[RetentionTable]):
         end: When observation ended; the last event unless given.
 
     Example:
-        >>> from cxmodel.journeys import read_events
+        >>> from cxmodel.opening import read_events
         >>> log = [{"who": who, "what": "visit", "at": f"2026-01-{day:02d}"}
         ...        for who, days in (("a", (1, 9, 15)), ("b", (1, 2)), ("c", (20,))) for day in days]
         >>> journeys = read_events(log, customer="who", touchpoint="what", time="at")

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import converters, evolve, field, frozen
 
 from cxmodel.analysis.comparing import p_of
+from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, neighbours, texts_of
 from cxmodel.model.estimates import Estimate, Flag, Origin
 from cxmodel.model.frames import Tabular
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum
@@ -308,17 +309,18 @@ class Silos(Tally[SiloState, SiloTable]):
     observes: ClassVar[Unit] = "event"
     groups: ClassVar[bool] = False
 
-    goal: Goal | None = None
+    goal: Goal | None = field(default=None, converter=converters.optional(as_goal))
     information: str = "touchpoint"
     question: str | None = None
 
     def missing(self, facts: Facts) -> str | None:
-        """No departments, no such column or question."""
+        """No departments, no such column, question or goal."""
         if self.question is not None and self.question not in facts.questions:
             return f"there is no question {self.question!r}; there is {', '.join(map(repr, facts.questions)) or 'none'}"
         if self.question is None and len(facts.questions) > 1:
             return f"several questions were asked, {', '.join(map(repr, facts.questions))}: name one with question="
-        return column_missing("department", facts) or column_missing(self.information, facts)
+        lost = None if self.goal is None else goal_missing(self.goal, facts)
+        return lost or column_missing("department", facts) or column_missing(self.information, facts)
 
     def _metrics(self, questions: Sequence[str]) -> dict[str, StepMetric]:
         out: dict[str, StepMetric] = {

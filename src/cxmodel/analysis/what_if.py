@@ -94,16 +94,27 @@ class Improvement:
         to: Where they go instead: a touchpoint or the goal.
         share: Share that goes there now.
         gain: Change of the chance of the goal, a share.
+        assumes: What is held to stay as it is.
     """
 
     touchpoint: str
     to: str
     share: float
     gain: Estimate
+    assumes: str = ASSUMES
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
-        return {"touchpoint": self.touchpoint, "to": self.to, "share": self.share, "gain": self.gain.to_dict()}
+        return {
+            "touchpoint": self.touchpoint, "to": self.to, "share": self.share, "gain": self.gain.to_dict(),
+            "assumes": self.assumes,
+        }  # fmt: skip
+
+
+def _a_share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise InvalidValueError(f"by is a share above 0 and at most 1, got {value!r}")
+    return value
 
 
 @frozen(kw_only=True, eq=False)
@@ -121,6 +132,8 @@ class WhatIf:
         time_check: The same of the mean time to the goal; `speed_up` needs it.
         journeys: Journeys behind the chain.
         level: Confidence level of intervals.
+        by: Share of the visits to a touchpoint that `ranking` keeps from leaving, unless told otherwise.
+        most: How many rows it gives, unless told otherwise.
     """
 
     goal: str
@@ -133,6 +146,8 @@ class WhatIf:
     time_check: ChainCheck | None = None
     journeys: int = 0
     level: float = 0.95
+    by: float = field(default=0.01, converter=_a_share)
+    most: int = 10
     origin: Origin | None = field(default=None, repr=False)
 
     @property
@@ -211,8 +226,7 @@ class WhatIf:
         """
         self._allowed()
         state, target = self._state(touchpoint), None if to is None else self._target(to)
-        if not 0 < by <= 1:
-            raise InvalidValueError(f"by is a share above 0 and at most 1, got {by!r}")
+        _a_share(by)
         if target == "lost" or (target is not None and self._share(state, target) == 0):
             raise InvalidValueError(f"nobody goes from {touchpoint!r} to {to!r} and takes time for it")
         if self.waits is None or self.time_check is None or not self.time_check.passed:
@@ -232,28 +246,37 @@ class WhatIf:
         before = float(spent.sum())
         return TimeChange(what=f"{by:.1%} less time at {where}", before_s=before, after_s=before - saved, change=change)
 
-    def ranking(self, n: int = 10, *, by: float = 0.01) -> tuple[Improvement, ...]:
+    def ranking(self, n: int | None = None, *, by: float | None = None) -> tuple[Improvement, ...]:
         """Where it pays most to keep a share of the visits of a touchpoint from leaving.
 
         Each row moves ``by`` of the visits of one touchpoint from "left" to a next step that exists, as far as so
         many leave. The gain is exact for that change alone; gains do not add up.
+
+        Args:
+            n: How many rows; `most` if not given.
+            by: Share of the visits; `by` of this object if not given.
+
+        Raises:
+            NotMeasurableError: When the chain has not passed its checks, with the reason.
+            InvalidValueError: When ``by`` is not above 0 and at most 1.
         """
         self._allowed()
+        share, most = self.by if by is None else _a_share(by), self.most if n is None else n
         slopes, to_goal = gradient(self.chain)
         every = np.concatenate([slopes, to_goal[:, None]], axis=1)
         shares = np.concatenate([self.chain.transitions, self.chain.goal[:, None]], axis=1)
-        possible = (shares > 0) & (self.chain.lost >= by)[:, None] & np.isfinite(every)
-        order = np.argsort(-np.where(possible, every, -np.inf), axis=None, kind="stable")[: int(possible.sum())][:n]
+        possible = (shares > 0) & (self.chain.lost >= share)[:, None] & np.isfinite(every)
+        order = np.argsort(-np.where(possible, every, -np.inf), axis=None, kind="stable")[: int(possible.sum())][:most]
         found = []
         for flat in integers(order):
             state, target = divmod(flat, every.shape[1])
             to: Target = target if target < len(self.touchpoints) else "goal"
-            value = float(what_if(self.chain, state, to, "lost", by)) - self.chance
+            value = float(what_if(self.chain, state, to, "lost", share)) - self.chance
             name = self.goal if to == "goal" else self.touchpoints[target]
             found.append(
                 Improvement(
                     touchpoint=self.touchpoints[state], to=name, share=float(shares[state, target]),
-                    gain=self._gain(value, state, to, "lost", by),
+                    gain=self._gain(value, state, to, "lost", share),
                 )
             )  # fmt: skip
         return tuple(sorted(found, key=lambda each: -each.gain.require()))
@@ -264,7 +287,7 @@ class WhatIf:
             "goal": self.goal, "journeys": self.journeys, "chance": self.chance, "refused": self.refused,
             "checks": [check.to_dict() for check in self.checks],
             "time_check": self.time_check.to_dict() if self.time_check else None,
-            "ranking": [] if self.refused else [each.to_dict() for each in self.ranking()],
+            "by": self.by, "ranking": [] if self.refused else [each.to_dict() for each in self.ranking()],
             "assumes": ASSUMES,
         }  # fmt: skip
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from cxmodel.analysis.chain_checks import PARTS, HeldOut, checks, parts_of_customers, time_check
 from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.analysis.path_chains import MOST_STATES, ChainSteps
 from cxmodel.analysis.what_if import WhatIf
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, integers, ranges
 from cxmodel.stats.chains import time_to_goal
@@ -53,7 +53,7 @@ class WhatIfs(Tally[Tried, WhatIf]):
     observes: ClassVar[Unit] = "journey"
     groups: ClassVar[bool] = False
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many touchpoints."""

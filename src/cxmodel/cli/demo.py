@@ -59,8 +59,8 @@ def prepared(study: Study, folder: Path, *, until: str | None = None, contact: s
         contact: Column of the events with the contact person, where they have one.
     """
     from cxmodel.datasets import Table
-    from cxmodel.journeys import read_events
     from cxmodel.model.scales import Scale
+    from cxmodel.opening import read_events
     from cxmodel.responses import read_responses
 
     study.write_csv(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
 from cxmodel.cli.options import EventOptions, event_options, files_argument, format_option, out_option
 from cxmodel.cli.talk import Format, deliver, say
@@ -100,11 +101,14 @@ def what_if(
     Exit code 1 where the checks refuse an answer.
     """
     journeys, wanted = _asked(files, events, goal)
-    result = journeys.what_if(wanted)
+    result = evolve(journeys.what_if(wanted), by=by, most=top)
     lines = [str(result)]
     if result.refused is None:
-        lines += [f"{by:.1%} kept at {each.touchpoint!r} for {each.to!r}: {each.gain:+.2%}" for each in
-                  result.ranking(top, by=by)]  # fmt: skip
+        from cxmodel.analysis.what_if import ASSUMES
+
+        lines.append(f"If {ASSUMES}:")
+        lines += [f"  {by:.1%} kept at {each.touchpoint!r} for {each.to!r}: {each.gain:+.2%}" for each in
+                  result.ranking()]  # fmt: skip
     _deliver(result, format_, out, "\n".join(lines))
     if result.refused is not None:
         click.get_current_context().exit(1)

@@ -72,7 +72,7 @@ def read_journeys(
         by: Columns to group by; those that the files have are kept without asking.
         quiet: Leave it to the command to say what became of the rows.
     """
-    from cxmodel.journeys import read_events
+    from cxmodel.opening import read_events
 
     if options.preset is not None:
         columns, roles = list(options.attribute), {"journey": "journey"}
@@ -99,7 +99,7 @@ def read_journeys(
 
 
 def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, wanted: tuple[str, ...]) -> Journeys:
-    from cxmodel.journeys import read_events
+    from cxmodel.opening import read_events
 
     return read_events(
         list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -28,8 +28,24 @@ if TYPE_CHECKING:
     from cxmodel.analysis.priority_results import PriorityTable
     from cxmodel.model.estimates import Estimate
 
+_DRIVERS: Final = """What drives a score: shares of R², with the sign of the coefficient.
 
-@click.command(short_help="What drives a score: other questions, or scores at touchpoints.")
+\b
+Several questions of one survey:
+  cxmodel drivers survey.csv --score overall --score food --scale csat --of overall
+Scores at touchpoints against a score about the whole:
+  cxmodel drivers events.csv --responses survey.csv --score rating --score overall
+    --scale csat --of overall
+"""
+_PRIORITIES: Final = """What to fix first: touchpoints by reach × shortfall of their scores, or by another rule.
+
+\b
+  cxmodel priorities events.csv --responses survey.csv --score rating --scale csat
+    --goal purchase
+"""
+
+
+@click.command(short_help="What drives a score: other questions, or scores at touchpoints.", help=_DRIVERS)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @event_options
 @answer_options
@@ -49,14 +65,7 @@ def drivers(
     files: Sequence[str], events: EventOptions, answers: AnswerOptions, of: str, items: Sequence[str],
     missing: str | None, level: float, bootstrap: int, seed: int, format_: Format | None, out: Path | None,
 ) -> None:  # fmt: skip
-    r"""What drives a score: shares of R², with the sign of the coefficient.
-
-    \b
-    Several questions of one survey:
-      cxmodel drivers survey.csv --score overall --score food --score staff --scale csat --of overall
-    Scores at touchpoints against a score about the whole:
-      cxmodel drivers events.csv --responses survey.csv --score rating --score overall --scale csat --of overall
-    """
+    """What drives a score: shares of R², with the sign of the coefficient."""
     from cxmodel.cli.reading import read_answers, read_journeys
 
     if not files and not answers.responses:
@@ -78,7 +87,7 @@ def drivers(
     deliver(result, drivers_text(result), document_of(result, "drivers"), format_=format_, out=out)
 
 
-@click.command(short_help="What to fix first: reach, score, pain, effort and impact by touchpoint.")
+@click.command(short_help="What to fix first: reach, score, pain, effort and impact by touchpoint.", help=_PRIORITIES)
 @files_argument
 @event_options
 @answer_options
@@ -100,11 +109,7 @@ def priorities(
     files: Sequence[str], events: EventOptions, answers: AnswerOptions, rule: Order, goal: str | None, min_n: int,
     level: float, bootstrap: int, seed: int, format_: Format | None, out: Path | None,
 ) -> None:  # fmt: skip
-    r"""What to fix first: touchpoints by reach × shortfall of their scores, or by another rule.
-
-    \b
-      cxmodel priorities events.csv --responses survey.csv --score rating --scale csat --goal purchase
-    """
+    """What to fix first: touchpoints by reach × shortfall of their scores, or by another rule."""
     from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 
     if not answers.responses:

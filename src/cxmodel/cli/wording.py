@@ -79,11 +79,19 @@ def positions_text(found: PositionTable, top: int) -> str:
     rows = [
         [
             str(each["customer"]), found.goal if each["reached"] else str(each["touchpoint"]),
+            *([] if found.stages is None else [str(each["stage"] or "")]),
             lasting(each["waited_s"]), "" if each["reached"] else share(each["chance"]), str(each["next"] or ""),
-            "" if each["reached"] else share(each["next_probability"]), "stuck" if each["stuck"] else "",
+            "" if each["reached"] else share(each["next_probability"]), _stuck(each),
         ]
         for each in records[:top]
     ]  # fmt: skip
-    head = ["customer", "at", "for", "chance", "next", "share", ""]
-    lines = [str(found), "", table(head, rows, right=(2, 3, 5))]
+    staged = [] if found.stages is None else ["stage"]
+    head = ["customer", "at", *staged, "for", "chance", "next", "share", ""]
+    lines = [str(found), "", table(head, rows, right=tuple(len(staged) + column for column in (2, 3, 5)))]
     return "\n".join([*lines, f"{len(records) - top:,} more customers."] if len(records) > top else lines)
+
+
+def _stuck(each: Mapping[str, Any]) -> str:
+    if each["stuck"]:
+        return "stuck"
+    return "stuck in the stage" if each["stuck_in_stage"] else ""

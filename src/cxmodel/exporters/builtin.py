@@ -8,6 +8,7 @@ from typing import Any
 from cxmodel.exporters.graphviz import GraphvizExporter
 from cxmodel.exporters.json import JsonExporter
 from cxmodel.exporters.matplotlib.curves import EmotionCurveFigure
+from cxmodel.exporters.matplotlib.effects import DriverFigure, ImpactFigure
 from cxmodel.exporters.matplotlib.forecasts import ReliabilityFigure
 from cxmodel.exporters.matplotlib.graph import GraphFigure
 from cxmodel.exporters.matplotlib.measures import BreakdownFigure, CreditFigure
@@ -21,6 +22,6 @@ from cxmodel.plugins.hooks import hookimpl
 def cxmodel_exporters() -> Sequence[type[Exporter[Any]]]:
     """All built-in exporters."""
     return [
-        BreakdownFigure, CreditFigure, EmotionCurveFigure, FunnelFigure, GraphFigure, GraphvizExporter, JsonExporter,
-        PathsFigure, PriorityFigure, ReliabilityFigure,
+        BreakdownFigure, CreditFigure, DriverFigure, EmotionCurveFigure, FunnelFigure, GraphFigure, GraphvizExporter,
+        ImpactFigure, JsonExporter, PathsFigure, PriorityFigure, ReliabilityFigure,
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from cxmodel.exporters.parsing import Place
 from cxmodel.exporters.plain import finite
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin
-from cxmodel.model.rankings import RankStability
+from cxmodel.model.rankings import RankedBreakdown, RankStability
 from cxmodel.model.scales import Direction
 from cxmodel.model.transitions import Transition
 
@@ -127,10 +127,11 @@ def breakdown_body(breakdown: Breakdown[Any, Any], nested: Callable[[object], Re
         {"group": _group(breakdown, key), "quantity": breakdown.metric, **row(value)}
         for key, value in breakdown.items()
     ]
+    ranked = {"stability": stability_record(breakdown.stability)} if isinstance(breakdown, RankedBreakdown) else {}
     return {
         "metric": breakdown.metric, "kind": "breakdown", "by": list(breakdown.by), "keys": _key_kinds(breakdown),
         "results": rows, "unassigned": None if breakdown.unassigned is None else row(breakdown.unassigned),
-        "overlapping": breakdown.overlapping, "population": origin_record(usual),
+        "overlapping": breakdown.overlapping, "population": origin_record(usual), **ranked,
     }  # fmt: skip
 
 
@@ -143,11 +144,14 @@ def breakdown_of(root: Place, nested: Callable[[Place], object]) -> Breakdown[An
 
     by, kinds = root["by"].texts(), root["keys"].texts()
     rest = root.get("unassigned")
-    return Breakdown(
-        by=by, metric=root["metric"].text(), overlapping=root["overlapping"].flag(),
-        groups={_key(row["group"], by, kinds): value(row) for row in root["results"]},
-        unassigned=None if rest.missing else value(rest),
-    )  # fmt: skip
+    shared: dict[str, Any] = {
+        "by": by, "metric": root["metric"].text(), "overlapping": root["overlapping"].flag(),
+        "groups": {_key(row["group"], by, kinds): value(row) for row in root["results"]},
+        "unassigned": None if rest.missing else value(rest),
+    }  # fmt: skip
+    if "stability" in root.record():
+        return RankedBreakdown(**shared, stability=stability_of(root["stability"]))
+    return Breakdown(**shared)
 
 
 def _usual(values: Iterable[object]) -> Origin | None:

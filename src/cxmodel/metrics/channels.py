@@ -15,7 +15,7 @@ from cxmodel.errors import InvalidValueError
 from cxmodel.metrics.survey import MeanScore
 from cxmodel.model import validators
 from cxmodel.model.estimates import Flag
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints
@@ -210,12 +210,12 @@ class BridgeDifference(SumMetric):
     observes: ClassVar[Unit] = "journey"
 
     online: Modes = field(converter=_modes)
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     crossing: Crossing = field(default="online to offline", validator=validators.in_(_CROSSINGS))
 
     def missing(self, facts: Facts) -> str | None:
         """No channels, or a goal at touchpoints that never occur."""
-        return column_missing("channel", facts) or goal_missing(self.goal, facts)
+        return goal_missing(self.goal, facts) or column_missing("channel", facts)
 
     def observe(self, block: Block) -> Observations:
         """Journeys that could cross and whose outcome is known."""

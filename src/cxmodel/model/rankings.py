@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from attrs import frozen
 
 from cxmodel.errors import UnknownNameError, unknown
+from cxmodel.model.breakdowns import Breakdown
+from cxmodel.model.estimates import Estimate
+
+K = TypeVar("K")
 
 
 @frozen(kw_only=True)
@@ -55,3 +61,14 @@ class RankStability:
         if name not in self.names:
             raise UnknownNameError(unknown("name among the first", name, self.names))
         return self.names.index(name)
+
+
+@frozen(kw_only=True, eq=False)
+class RankedBreakdown(Breakdown[K, Estimate], Generic[K]):
+    """A breakdown that says how sure its order is.
+
+    Attributes:
+        stability: How often the order held in replicates of the customers; None without replicates.
+    """
+
+    stability: RankStability | None = None

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cxmodel.errors import InvalidValueError
-from cxmodel.journeys import Journeys, read_events
+from cxmodel.journeys import Journeys
+from cxmodel.opening import read_events
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _EVENT: Final = re.compile(r"(?P<touchpoint>[^@]+?)(@(?P<channel>\S+))?\s+(?P<time>-?\d+(\.\d+)?)")

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block
 from cxmodel.data.times import microseconds
 from cxmodel.errors import InvalidValueError, unknown
-from cxmodel.model.goals import Goal
+from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Bools, Ints, compress, offsets_of, ranges
 from cxmodel.stats.floats import Floats
@@ -33,7 +33,7 @@ class Conversions:
         every: Whether each attainment is a conversion, with what lies since the one before it; else the first alone.
     """
 
-    goal: Goal
+    goal: Goal = field(converter=as_goal)
     value: str | None = None
     within: timedelta | None = None
     collapse: bool = False

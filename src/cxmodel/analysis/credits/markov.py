@@ -14,8 +14,8 @@ from cxmodel.analysis.credits.states import Ends, resampled, told
 from cxmodel.analysis.credits.steps import steps_before
 from cxmodel.data.blocks import Block
 from cxmodel.errors import InvalidValueError, NotMeasurableError
-from cxmodel.model.breakdowns import Breakdown
-from cxmodel.model.estimates import Estimate
+from cxmodel.model.estimates import Estimate, Flag
+from cxmodel.model.rankings import RankedBreakdown
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, grouped_sum, integers
 from cxmodel.stats.chains import chain_from_counts, set_removal_effects
@@ -30,6 +30,7 @@ from cxmodel.tallies.sums import Sums
 R_co = TypeVar("R_co", covariant=True)
 
 _FEWEST: Final = 2
+_NO_WIDTH: Final = 1e-9
 MOST_CONTEXTS: Final = 4_000
 _ROOM: Final = 2**24
 
@@ -124,12 +125,12 @@ class MarkovCredit(ChainCredit[CreditTable]):
 
 
 @frozen(kw_only=True)
-class RemovalEffects(ChainCredit[Breakdown[str, Estimate]]):
+class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
     """By which share conversions (or their value) would drop on the chain without a touchpoint.
 
     RE_i = 1 − P(goal without i)/P(goal), where whatever would enter i is lost. It is what the chain says, not what a
     removal would do: see `Impact`. Each is 0 to 1; they overlap and do not sum to anything. A touchpoint that every
-    conversion passes has 1.
+    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there.
 
     Attributes:
         order: How many touchpoints the chain remembers.
@@ -139,9 +140,10 @@ class RemovalEffects(ChainCredit[Breakdown[str, Estimate]]):
     unit: ClassVar[str] = "share"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def result(self, sums: Sums, cells: Cells[Any], level: float) -> Breakdown[str, Estimate]:
+    def result(self, sums: Sums, cells: Cells[Any], level: float) -> RankedBreakdown[str]:
         """Solve the chain for the data and for every replicate."""
         groups: dict[str, Estimate] = {}
+        stable = None
         if sums.rows:
             chain, names = self.chain(sums, cells), cells.vocabulary.touchpoints
             worth = None if self.value is None else "value"
@@ -152,7 +154,8 @@ class RemovalEffects(ChainCredit[Breakdown[str, Estimate]]):
             for i, touchpoint in enumerate(integers(chain.touchpoints)):
                 due = Due(float(effects[i]), int(passed[i]), ends.interval(i, level))
                 groups[names[touchpoint]] = self._effect(due, cells)
-        return Breakdown(by=("touchpoint",), metric=self.name, groups=groups, overlapping=True)
+            stable = stability([names[each] for each in integers(chain.touchpoints)], effects, ends.replicates)
+        return RankedBreakdown(by=("touchpoint",), metric=self.name, groups=groups, overlapping=True, stability=stable)
 
     def _effect(self, due: Due, cells: Cells[Any]) -> Estimate:
         if not np.isfinite(due.value):
@@ -160,9 +163,12 @@ class RemovalEffects(ChainCredit[Breakdown[str, Estimate]]):
                 value=None, n=due.n, unit=self.unit, direction=self.direction, range=self.range, flags=("empty",),
                 reason="no journey with a touchpoint before the goal reaches it", origin=cells.origin,
             )  # fmt: skip
+        flags: list[Flag] = ["small_n"] if due.n < SMALL else []
+        if due.interval is not None and due.interval.high - due.interval.low < _NO_WIDTH:
+            flags.append("degenerate")
         return Estimate(
-            value=due.value, n=due.n, unit=self.unit, direction=self.direction, range=self.range,
-            interval=due.interval, flags=("small_n",) if due.n < SMALL else (), origin=cells.origin,
+            value=min(due.value, 1.0), n=due.n, unit=self.unit, direction=self.direction, range=self.range,
+            interval=due.interval, flags=tuple(flags), origin=cells.origin,
         )  # fmt: skip
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from attrs import frozen
 
 from cxmodel.analysis.credits.base import CreditOptions, Due
+from cxmodel.analysis.credits.results import stability
 from cxmodel.analysis.credits.splits import shared_by_distinct
 from cxmodel.analysis.credits.states import DIRECT, KINDS, Ends, beside, ends_of_totals, resampled, told, worth_of
 from cxmodel.data.blocks import Block
-from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.model.rankings import RankedBreakdown
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, ranges
 from cxmodel.stats.floats import Floats, ratio
@@ -32,7 +33,7 @@ _FEWEST: Final = 2
 
 
 @frozen(kw_only=True)
-class OrderedShapleyCredit(CreditOptions, SumTally[Breakdown[tuple[str, int], Estimate]]):
+class OrderedShapleyCredit(CreditOptions, SumTally[RankedBreakdown[tuple[str, int]]]):
     """The Shapley value of the count game by touchpoint and place: what a touchpoint is due at each place from 1.
 
     A touchpoint's share of a conversion, 1/(distinct touchpoints), is divided equally among its events before the goal
@@ -56,7 +57,7 @@ class OrderedShapleyCredit(CreditOptions, SumTally[Breakdown[tuple[str, int], Es
             np.concatenate([key, before.width + rest.kind]), credit=np.concatenate([due, rest.due]),
         )  # fmt: skip
 
-    def result(self, sums: Sums, cells: Cells[Any], level: float) -> Breakdown[tuple[str, int], Estimate]:
+    def result(self, sums: Sums, cells: Cells[Any], level: float) -> RankedBreakdown[tuple[str, int]]:
         """Totals by touchpoint and place, touchpoints in their order."""
         names = cells.vocabulary.touchpoints
         width = len(names)
@@ -69,14 +70,17 @@ class OrderedShapleyCredit(CreditOptions, SumTally[Breakdown[tuple[str, int], Es
         groups = {(names[int(code[row])], int(place[row])): self.estimate(due[row], cells) for row in order}
         direct = np.flatnonzero((place == 0) & (code == width + DIRECT)).tolist()
         first = due[direct[0]] if direct else Due(0.0, 0, None)
-        return Breakdown(
+        called = [f"{names[int(code[row])]} at {int(place[row])}" for row in order]
+        drawn = None if ends.replicates is None else ends.replicates[order]
+        stable = stability(called, sums["credit"][order], drawn) if order else None
+        return RankedBreakdown(
             by=("touchpoint", "place"), metric=self.name, groups=groups,
-            unassigned=self.estimate(first, cells, "direct"),
+            unassigned=self.estimate(first, cells, "direct"), stability=stable,
         )  # fmt: skip
 
 
 @frozen(kw_only=True)
-class RateShapley(CreditOptions, SumTally[Breakdown[str, Estimate]]):
+class RateShapley(CreditOptions, SumTally[RankedBreakdown[str]]):
     """The Shapley value of the conversion-rate game: how much a touchpoint raises or lowers the rate, on average.
 
     v(S) is the share of conversions (or their mean value) among the journeys with a touchpoint whose touchpoints all
@@ -115,7 +119,7 @@ class RateShapley(CreditOptions, SumTally[Breakdown[str, Estimate]]):
             worth[won] = np.nan_to_num(self.conversions.values(block, parts.goal[won]))
         return observe("journey", parts.journey[known], key[known], worth=worth[known])
 
-    def result(self, sums: Sums, cells: Cells[Any], level: float) -> Breakdown[str, Estimate]:
+    def result(self, sums: Sums, cells: Cells[Any], level: float) -> RankedBreakdown[str]:
         """Solve the game for the data and for every replicate."""
         names, n = cells.vocabulary.touchpoints, sums.names.index("n") if sums.rows else 0
         codes = [code for code in range(len(names)) if (sums.key >> code & 1).any()]
@@ -128,12 +132,15 @@ class RateShapley(CreditOptions, SumTally[Breakdown[str, Estimate]]):
 
         value = solve(sums.total[:, None, :])[0] if codes else np.zeros(0)
         ends = _ends(sums, solve, value, cells, level) if codes else None
+        if ends is not None and self.value is None:
+            ends = ends._replace(low=np.maximum(ends.low, self.range[0]), high=np.minimum(ends.high, self.range[1]))
         seen = [int(sums.count[(sums.key >> code & 1) > 0].sum()) for code in codes]
         groups = {
             names[code]: self._share(float(value[i]), seen[i], None if ends is None else ends.interval(i, level), cells)
             for i, code in enumerate(codes)
         }
-        return Breakdown(by=("touchpoint",), metric=self.name, groups=groups)
+        stable = stability([names[code] for code in codes], value, None if ends is None else ends.replicates)
+        return RankedBreakdown(by=("touchpoint",), metric=self.name, groups=groups, stability=stable)
 
     def _share(self, value: float, n: int, interval: Interval | None, cells: Cells[Any]) -> Estimate:
         counts = self.value is None

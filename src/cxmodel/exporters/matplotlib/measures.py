@@ -92,10 +92,7 @@ class CreditFigure(FigureExporter[CreditTable | CreditComparison]):
             one = panel(next(iter(rows.values())), axis=_unit(tables), most=MOST_ROWS + 1)
             return panels_figure(pen, self.heading(obj), words, [one], foot=foot)
         scale = limits_of([row for _, row in _drawn(everything)], 0.0, math.inf)
-        panels = [
-            _small(panel(each, heading=spoken(name), limits=scale, most=len(each)), each, _unit(tables))
-            for name, each in rows.items()
-        ]
+        panels = [aligned(each, heading=spoken(name), limits=scale, axis=_unit(tables)) for name, each in rows.items()]
         return multiples_figure(pen, self.heading(obj), words, panels, foot=foot) if panels else panels_figure(
             pen, self.heading(obj), words, [panel([])]
         )  # fmt: skip
@@ -112,14 +109,17 @@ def _unit(tables: Mapping[str, CreditTable]) -> str:
     return next((table.direct.unit for table in tables.values() if table.value is not None), "conversions")
 
 
-def _small(one: Panel, named: Sequence[tuple[str, Estimate]], axis: str) -> Panel:
-    """The panel with its values as the only cells, and a row for each touchpoint whether it has a value or not."""
+def aligned(
+    named: Sequence[tuple[str, Estimate]], *, heading: str, limits: tuple[float, float] | None = None, axis: str = ""
+) -> Panel:
+    """A panel to stand beside others: its values are the only cells, and every name has a row, with a value or not."""
+    one = panel(named, heading=heading, limits=limits, axis=axis, most=len(named))
     drawn = iter(one.rows)
     rows = [
         Row(label=label, value=0.0, cells=("–",)) if each.value is None else _value_only(next(drawn))
         for label, each in named
     ]
-    return evolve(one, rows=rows, heads=("value",), axis=axis)
+    return evolve(one, rows=rows, heads=("value",), dots=False)
 
 
 def _value_only(row: Row) -> Row:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from cxmodel.analysis.priority_results import PriorityTable
 from cxmodel.exporters.matplotlib.drawing import FigureExporter, Pen
-from cxmodel.exporters.matplotlib.measures import caption, panel, suppressed, told
-from cxmodel.exporters.matplotlib.rows import MOST_ROWS, Panel, Row, multiples_figure
-from cxmodel.model.estimates import Estimate
+from cxmodel.exporters.matplotlib.measures import aligned, caption, suppressed, told
+from cxmodel.exporters.matplotlib.rows import MOST_ROWS, multiples_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,25 +42,11 @@ class PriorityFigure(FigureExporter[PriorityTable]):
         shown = list(obj)[:MOST_ROWS]
         named = {q: [(name, obj[name].quantities[q]) for name in shown] for q in _SHOWN}
         some = {q: rows for q, rows in named.items() if q == "priority" or any(e.value is not None for _, e in rows)}
-        panels = [_panel(quantity, rows) for quantity, rows in some.items()]
+        panels = [aligned(rows, heading=quantity) for quantity, rows in some.items()]
         words = f"{obj.journeys:,} journeys, question {obj.question}. {caption(named['priority'])}"
         more = len(obj) - len(shown)
         foot = [suppressed(named["priority"]), _order(obj), f"{more:,} more touchpoints are not shown." if more else ""]
         return multiples_figure(pen, self.heading(obj), words, panels, foot=foot)
-
-
-def _panel(quantity: str, named: list[tuple[str, Estimate]]) -> Panel:
-    made = panel(named, heading=quantity, most=len(named))
-    drawn = iter(made.rows)
-    rows = [
-        Row(label=name, value=0.0, cells=("–",)) if each.value is None else _first_cell(next(drawn))
-        for name, each in named
-    ]
-    return evolve(made, rows=rows, heads=("value",), dots=False)
-
-
-def _first_cell(row: Row) -> Row:
-    return evolve(row, cells=row.cells[:1])
 
 
 def _order(table: PriorityTable) -> str:
