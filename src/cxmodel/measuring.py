@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, overload
 
+from attrs import NOTHING
+
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, nearest, unknown
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.readings import Facts
@@ -248,11 +250,14 @@ def metric_named(name: str, options: dict[str, object]) -> Metric[Any]:
         if option not in known:
             guess = nearest(option, known)
             raise UnknownNameError(unknown(f"option of {name}", option, known), hint=guess and f"Write {guess}=…")
+    needed = [each.name for each in getattr(class_, "__attrs_attrs__", ()) if each.default is NOTHING]
+    missing = [each for each in needed if each not in options]
+    if missing:
+        raise InvalidValueError(f"{name} needs {' and '.join(missing)}", hint=f"Write {missing[0]}=…")
     try:
         return class_(**options)
     except TypeError as error:
-        missing = [each.name for each in getattr(class_, "__attrs_attrs__", ()) if each.name not in options]
-        raise InvalidValueError(f"{name} needs {' and '.join(missing) or 'other options'}: {error}") from None
+        raise InvalidValueError(f"{name} does not take these options: {error}") from None
 
 
 def as_by(by: str | By[Any] | Sequence[str | By[Any]] | None) -> By[Any] | None:

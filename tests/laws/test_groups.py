@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.laws.reading import read
 
 import cxmodel as cx
-from cxmodel.testing import Row, journeys_of, logs
+from cxmodel.testing import Row, journeys_of, logs, reference
 
 few = settings(max_examples=25)
 
@@ -165,3 +166,43 @@ def test_replicates_are_the_same_for_the_same_seed() -> None:
     assert a is not None
     assert renumbered is not None
     assert (renumbered.low, renumbered.high) == pytest.approx((a.low, a.high))
+
+
+@few
+@given(logs(journeys=True))
+def test_journeys_stand_under_every_transition_that_they_make(rows: list[Row]) -> None:
+    journeys = read(rows)
+    paths = [[event.touchpoint for event in trip.events] for trip in reference.trips(rows)]
+    wanted: dict[tuple[str, str], list[int]] = {}
+    for path in paths:
+        for pair in set(pairwise(path)):
+            wanted.setdefault(pair, []).append(len(path))
+    found = journeys.measure(cx.metrics.Length(), by="transition")
+    assert found.overlapping
+    assert {tuple(key): each.n for key, each in found.items()} == {key: len(each) for key, each in wanted.items()}
+    assert all(found[cx.Transition(*key)].require() == pytest.approx(np.mean(each)) for key, each in wanted.items())
+    alone = sum(len(path) == 1 for path in paths)
+    assert (0 if found.unassigned is None else found.unassigned.n) == alone
+
+
+def test_answers_stand_under_the_transition_that_led_there() -> None:
+    rows = [
+        {"who": who, "what": what, "at": f"2026-01-01 10:{minute:02}"}
+        for who, path in (("a", "xyz"), ("b", "zy"), ("c", "y"))
+        for minute, what in enumerate(path)
+    ]
+    said = [{"who": who, "about": "y", "at": "2026-01-01 11:00", "score": 9} for who in "abc"]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at").with_responses(
+        cx.read_responses(
+            said, customer="who", time="at", touchpoint="about", score="score", scale=cx.Scale.nps(), question="nps"
+        )
+    )
+    found = journeys.measure(cx.metrics.Nps(min_n=0), by="transition")
+    assert {tuple(key): each.n for key, each in found.items()} == {("x", "y"): 1, ("z", "y"): 1}
+    assert found.unassigned is not None
+    assert (found.unassigned.n, found.overlapping) == (1, False)
+    rate = journeys.measure(cx.metrics.VisitResponseRate(), by="transition")
+    assert {tuple(key): each.value for key, each in rate.items()} == {("x", "y"): 1, ("z", "y"): 1, ("y", "z"): 0}
+    survey = cx.read_responses(said, customer="who", score="score", scale=cx.Scale.nps())
+    with pytest.raises(cx.errors.NotMeasurableError, match="a survey on its own holds no transitions"):
+        survey.measure(cx.metrics.Nps(), by="transition")

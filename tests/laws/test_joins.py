@@ -88,3 +88,12 @@ def test_ids_are_joined_as_text() -> None:
     joined = read(rows).with_customers(table, customer="c", attributes=["k"])
     assert facts_of(joined, "k") == [("007", None, None), ("7", None, "seven"), ("8.0", None, None), ("NA", None, "na")]
     assert joined.matched[-1].matched_rows == 2
+
+
+def test_a_fact_about_touchpoints_that_is_misspelt_is_said_with_the_nearest() -> None:
+    rows = [{"who": "a", "what": "x", "at": "2026-01-01"}]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    with pytest.raises(
+        cx.errors.UnknownNameError, match=r"touchpoint 'x': there is no fact 'stge'.*Did you mean 'stage'"
+    ):
+        journeys.with_touchpoints({"x": {"stge": "Buy"}})

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -193,3 +193,22 @@ def test_a_scale_told_by_its_name_is_refused_with_what_to_write() -> None:
     with pytest.raises(cx.errors.InvalidValueError, match="the scale of its answers, got 'nps'") as refused:
         cx.read_responses([{"score": 9}], score="score", scale=wrong)
     assert "cx.Scale.nps()" in str(refused.value)
+
+
+def test_what_is_given_wrongly_is_refused_in_words() -> None:
+    journeys, wrong = visited(), cx.errors.InvalidValueError
+    nps, text = journeys.measure("nps", min_n=0), cast("Any", "7d")
+    with pytest.raises(wrong, match="min_n is at least 0, got -1"):
+        metrics.Csat(min_n=-1)
+    with pytest.raises(wrong, match="min_n is at least 0, got 'few'"):
+        journeys.measure("nps", min_n=cast("Any", "few"))
+    with pytest.raises(wrong, match="repeat_rate needs within\nWrite within="):
+        journeys.measure("repeat_rate")
+    with pytest.raises(wrong, match="a duration is a timedelta, got '7d'"):
+        journeys.with_responses(panel([(1, 2)]), within=text)
+    for asking in (cx.drift, cx.contributions, lambda it: cx.compare(it, to="rest"), lambda it: cx.decompose(it, it)):
+        for given_ in (nps, journeys):
+            with pytest.raises(wrong, match="takes results by group, got "):
+                cast("Any", asking)(given_)
+    with pytest.raises(wrong, match="like_for_like takes results by group"):
+        cx.like_for_like(cast("Any", nps), "a", "b")

@@ -86,6 +86,13 @@ def test_published_values(build: Build, open_data: Path) -> None:
                 assert found.value is None
             else:
                 assert found.require() == pytest.approx(float(Fraction(case[name])), abs=1e-12), (sequence, name)
+                assert found.n == 1
+        if case["n"] > 1:
+            n, providers, coc = case["n"], case["providers"], log(build, [sequence]).measure(Coc()).require()
+            assert ((n - 1) * coc + 1) / n == pytest.approx(float(Fraction(case["HHI"])))
+            assert log(build, [sequence]).measure(Mmci()).require() == pytest.approx(
+                (1 - providers / (n + 0.1)) / (1 - 1 / (n + 0.1))
+            )
 
 
 def test_any_column_can_name_the_provider(build: Build) -> None:

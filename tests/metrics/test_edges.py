@@ -24,8 +24,8 @@ OPTIONS: Mapping[str, Any] = {
 }  # fmt: skip
 SCALES: Mapping[str, cx.Scale] = {
     "nps": cx.Scale.nps(), "nps_change": cx.Scale.nps(), "ces1": cx.Scale.ces1(), "ces2": cx.Scale.ces2(),
-    "ces2_top": cx.Scale.ces2(), "net_sentiment": cx.Scale.emotion(), "mean_emotion": cx.Scale.emotion(),
-    "top_box": cx.Scale.own(1, 5, satisfied=4),
+    "ces2_net": cx.Scale.ces2(), "ces2_top": cx.Scale.ces2(), "net_sentiment": cx.Scale.emotion(),
+    "mean_emotion": cx.Scale.emotion(), "top_box": cx.Scale.own(1, 5, satisfied=4),
 }  # fmt: skip
 METRICS: list[type[Any]] = list(cxmodel_metrics())
 

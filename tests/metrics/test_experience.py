@@ -178,6 +178,10 @@ def test_peak_end_reference(reference: Any) -> None:
     }  # fmt: skip
     for kind, name in expected.items():
         assert value(log, kind(min_n=0)) == pytest.approx(case[name])
+    # what one score of 1 among noughts leaves behind is the weight of its place
+    places = [[int(i == k) for i in range(4)] for k in range(4)]
+    kept = [value(scored([scores], cx.Scale.own(0, 1)), MemoryDecay(min_n=0)) for scores in places]
+    assert kept == pytest.approx(case["recency_weights"])
 
 
 @pytest.mark.open_data
@@ -188,6 +192,8 @@ def test_surprise_reference(reference: Any) -> None:
     assert leave_one_out(x) == pytest.approx(case["loo_mean_residual"])
     assert (x - middle) / spread == pytest.approx(case["fallback_z"])
     assert (middle, rule) == (case["median"], "mean absolute deviation")
+    assert (case["mad"], case["robust_z"]) == (np.median(np.abs(x - middle)), None)
+    assert spread == pytest.approx(case["meanAD"] * math.sqrt(math.pi / 2))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 5)), min_size=4, max_size=30))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,13 @@ def test_published_first_contact_resolution(build: Build, open_data: Path) -> No
     }  # fmt: skip
     later = EPOCH + timedelta(days=90)
     log = build(rows)
-    assert log.measure(FirstContactResolution(end=later, **options)).require() == 3 / 6
-    assert log.measure(RepeatContactRate(end=later, **options)).require() == pytest.approx(1 / 7)
-    assert log.measure(ContactsPerIssue(end=later, **options)).require() == pytest.approx(7 / 6)
+    resolved = log.measure(FirstContactResolution(end=later, **options))
+    assert (resolved.require(), resolved.n) == (float(Fraction(case["fcr"])), case["issues"])
+    repeats = log.measure(RepeatContactRate(end=later, **options))
+    assert repeats.require() == pytest.approx(float(Fraction(case["repeat_contact_rate"])))
+    assert repeats.n == len(rows)
+    contacts = log.measure(ContactsPerIssue(end=later, **options)).require()
+    assert contacts == pytest.approx(float(Fraction(case["contacts_per_issue"])))
     # observation ends on day 9: only issues that began by day 2 can be judged
     assert log.measure(FirstContactResolution(**options)).n == 5
 

@@ -283,6 +283,17 @@ def reference_chain(case: dict[str, Any]) -> tuple[Chain, list[str]]:
     return chain_from_counts(rows, start, goal, lost), states
 
 
+def ever_visited(rows: Floats, ends: Floats) -> Floats:
+    """(from, to): probability to be at a state after the start, the start itself only when it is met again."""
+    size = len(rows)
+    found = np.empty((size, size))
+    for here in range(size):
+        chain = chain_from_counts(rows, np.eye(size)[here], ends[:, 1], ends[:, 0])
+        found[here] = reach_probability(chain)
+        found[here, here] = return_probability(chain)[here]
+    return found
+
+
 @pytest.mark.open_data
 def test_drunkard_and_weather_of_the_textbook(markov: dict[str, Any]) -> None:
     case = markov["drunkard"]
@@ -294,6 +305,7 @@ def test_drunkard_and_weather_of_the_textbook(markov: dict[str, Any]) -> None:
     assert np.stack([lost, goal], axis=1) == pytest.approx(fractions(case["B"]))
     assert visits_variance(chain) == pytest.approx(fractions(case["var_visits"]), abs=1e-12)
     assert steps_variance(chain) == pytest.approx(fractions(case["var_time"])[:, 0])
+    assert ever_visited(fractions(case["Q"]), ends) == pytest.approx(fractions(case["H_return"]), abs=1e-12)
     weather = fractions(markov["land_of_oz"]["P"])
     absorbing = chain_from_counts(weather[np.ix_([0, 2], [0, 2])], [1, 0], weather[[0, 2], 1], [0, 0])
     expected = markov["land_of_oz"]["nice_absorbing"]
@@ -321,6 +333,11 @@ def test_exact_rationals_of_the_toy_chain(markov: dict[str, Any]) -> None:
     expected = {name: float(Fraction(value)) for name, value in case["removal_effect"].items()}
     assert dict(zip(states, removal_effects(chain), strict=True)) == pytest.approx({"start": 1.0, **expected})
     assert float(path_entropy(chain)) == pytest.approx(case["path_entropy_bits"], abs=1e-12)
+    simulated, error = case["path_entropy_monte_carlo_bits"]
+    assert float(path_entropy(chain)) == pytest.approx(simulated, abs=3 * error)
+    steps = [[float(Fraction(case["transitions"][a].get(b, "0"))) for b in states] for a in states]
+    ends = np.stack([chain.lost, chain.goal], axis=1)
+    assert ever_visited(np.array(steps), ends) == pytest.approx(fractions(case["H_return"]), abs=1e-12)
 
 
 @pytest.mark.open_data

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections import Counter
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cxmodel as cx
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.orders import OrderFit, order_fits, ratio_test
 
@@ -83,3 +85,20 @@ def test_daily_rain(open_data: Path) -> None:
     assert min(fits, key=lambda fit: fit.aic).order == 2
     alone = fitted([digits[text] for text in texts], 1)
     assert alone[1].log_likelihood == pytest.approx(rows["loglik_order1_condition1"], rel=1e-13)
+
+
+@pytest.mark.open_data
+def test_days_of_rain_as_transitions(open_data: Path) -> None:
+    texts = (open_data / "reference/rain_sequence.txt").read_text(encoding="utf-8").split()
+    rows = json.loads((open_data / "reference/markov.json").read_text(encoding="utf-8"))["rain"]
+    day = date(2000, 1, 1)
+    told = [{"who": "Alofi", "what": text, "at": day + timedelta(days=i)} for i, text in enumerate(texts)]
+    graph = cx.read_events(told, customer="who", touchpoint="what", time="at").graph()
+    counts = [[graph.edges[a, b]["count"] for b in rows["alphabet"]] for a in rows["alphabet"]]
+    assert counts == rows["transition_counts"]
+    shares = np.array([[graph.edges[a, b]["share"] for b in rows["alphabet"]] for a in rows["alphabet"]])
+    # of the days of the last kind one has no next day: its share goes to the end
+    to_next = shares / shares.sum(axis=1, keepdims=True)
+    assert graph.nodes[texts[-1]]["ends"] == 1
+    assert to_next == pytest.approx(np.array(rows["mle"]), abs=1e-12)
+    assert to_next == pytest.approx(np.array(rows["published"]["mle"]), abs=5e-7)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import asdict, field, frozen, validators
+from attrs import asdict, field, frozen
 
 from cxmodel.analysis.waits import GAP_KINDS, GapKind, gaps
 from cxmodel.data.blocks import Block, Unit
+from cxmodel.model import validators
 from cxmodel.model.calendars import BusinessHours
 from cxmodel.model.estimates import Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, offsets_of
@@ -57,7 +59,7 @@ class Bottleneck:
 
 
 @frozen(kw_only=True)
-class BottleneckTable:
+class BottleneckTable(Tabular):
     """Transitions by total wait, longest first.
 
     Attributes:

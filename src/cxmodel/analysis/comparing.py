@@ -12,8 +12,9 @@ from attrs import evolve, field, frozen
 
 from cxmodel.analysis.evidence import Evidence, answered_once, check_apart, check_one_scale, evidence
 from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate, Interval, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.stats import trinomial
 from cxmodel.stats.comparisons import benjamini_hochberg, holm
 from cxmodel.stats.floats import Floats
@@ -65,7 +66,7 @@ class Compared(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Comparison(Generic[K]):
+class Comparison(Tabular, Generic[K]):
     """Groups against a reference, tested together; see `compare`.
 
     Attributes:
@@ -150,6 +151,7 @@ def compare(
         >>> print(f"{table['web'].difference:.2f}", table["web"].verdict)
         0.20 [0.11, 0.29] (n=400) better
     """
+    grouped("compare", results)
     check_one_scale(results)
     pairs = _pairs(results, to)
     rows = [compared(group, reference, results[group], against, across) for group, reference, against in pairs]

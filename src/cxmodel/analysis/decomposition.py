@@ -11,8 +11,9 @@ from attrs import evolve, field, frozen
 
 from cxmodel.analysis.evidence import Evidence, check_apart, check_one_scale, evidence
 from cxmodel.errors import NotComparableError, NoValueError
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.comparisons import mix_and_rate
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
@@ -41,7 +42,7 @@ class Contribution(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Contributions(Generic[K]):
+class Contributions(Tabular, Generic[K]):
     """A score as the sum of what its groups give; see `contributions`.
 
     Attributes:
@@ -105,7 +106,7 @@ class Change(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Decomposition(Generic[K]):
+class Decomposition(Tabular, Generic[K]):
     """A change of a score as mix and rate; see `decompose`.
 
     Attributes:
@@ -173,6 +174,7 @@ def contributions(results: Breakdown[K, Estimate]) -> Contributions[K]:
         >>> [round(part.contribution.require(), 6) for part in parts.parts], round(parts.score.require(), 6)
         ([75.0, -25.0], 50.0)
     """
+    grouped("contributions", results)
     known, left_out = _parts(results)
     if not known:
         raise NoValueError("no group has a value, so there is nothing to take apart")
@@ -224,6 +226,7 @@ def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> 
         >>> change.change.require(), change.mix.require(), change.rate.require()
         (50.0, 50.0, 0.0)
     """
+    grouped("decompose", before, after)
     if (before.metric, before.by) != (after.metric, after.by):
         raise NotComparableError(
             f"{before.metric} by {' and '.join(before.by)} and {after.metric} by {' and '.join(after.by)} differ"

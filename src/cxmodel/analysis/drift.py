@@ -11,8 +11,9 @@ import numpy as np
 from attrs import field, frozen
 
 from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.floats import Floats
 
 K = TypeVar("K")
@@ -43,7 +44,7 @@ class ChangePoint:
 
 
 @frozen(kw_only=True)
-class Drift:
+class Drift(Tabular):
     """A score over periods with its change points; see `drift`.
 
     Attributes:
@@ -129,6 +130,7 @@ def drift(results: Mapping[K, Estimate], *, alarm: float = 0.05, permutations: i
         raise InvalidValueError(f"alarm is a risk between 0 and 1, got {alarm!r}", hint="Write alarm=0.05")
     if permutations < 1 / alarm:
         raise InvalidValueError(f"{permutations} permutations cannot give a p value of {alarm:g}")
+    grouped("drift", results)
     _check_periods(results)
     known = {key: each for key, each in results.items() if each.value is not None}
     if not known:

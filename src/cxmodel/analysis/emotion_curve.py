@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import asdict, field, frozen, validators
+from attrs import asdict, field, frozen
 
 from cxmodel.analysis.moments import moment_rows
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes
+from cxmodel.model import validators
 from cxmodel.model.estimates import Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction, Scale
 from cxmodel.stats.arrays import Ints
@@ -63,7 +65,7 @@ class CurvePoint:
 
 
 @frozen(kw_only=True)
-class CurveTable:
+class CurveTable(Tabular):
     """Mean scores along the journey.
 
     Attributes:

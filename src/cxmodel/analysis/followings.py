@@ -13,6 +13,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, ranges
 from cxmodel.tallies.cells import Cells
@@ -23,7 +24,7 @@ MOST_PAIRS: Final = 25_000_000
 
 
 @frozen(kw_only=True, eq=False)
-class FollowTable:
+class FollowTable(Tabular):
     """Pairs of touchpoints that journeys pass in this order, most frequent first; pairs that never occur are left out.
 
     Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, cast
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.contrasts import Contrast, Contrasts, Replicates
 from cxmodel.analysis.credits import goal_missing
@@ -18,6 +18,7 @@ from cxmodel.analysis.outcomes import held_out, known_before, until_answer, unti
 from cxmodel.analysis.risk_sets import HELD, Instead, Layout, keyed
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts

@@ -7,11 +7,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import DAY, Offsets, Period, first_day, instant, period_number
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools, Ints
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -80,7 +82,7 @@ class LifecyclePeriod:
 
 
 @frozen(kw_only=True)
-class LifecycleTable:
+class LifecycleTable(Tabular):
     """States of customers by period, and the moves between them.
 
     Attributes:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.moments import JourneyScores, moment_rows, scores_of
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Question, Scale
 from cxmodel.stats.arrays import Bools, Ints, grouped_sum
@@ -48,7 +50,7 @@ def _parts(names: object) -> tuple[Part, ...]:
 
 
 @frozen(kw_only=True)
-class PeakEndFit:
+class PeakEndFit(Tabular):
     """Weights of the parts of an experience that go with what customers say of the whole.
 
     Attributes:

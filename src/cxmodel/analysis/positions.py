@@ -16,6 +16,7 @@ from cxmodel.data.texts import Texts, find
 from cxmodel.data.times import instant, moment
 from cxmodel.errors import NoRowsError, UnknownCustomerError, listed
 from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools, Ints, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.typing import Population
@@ -148,7 +149,7 @@ class Position:
 
 
 @frozen(kw_only=True, eq=False)
-class PositionTable:
+class PositionTable(Tabular):
     """Where all customers are, one row for the latest journey of each.
 
     Attributes:

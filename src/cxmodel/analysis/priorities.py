@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.credits.results import stability
 from cxmodel.analysis.credits.states import resampled, told
@@ -14,6 +14,7 @@ from cxmodel.analysis.impact_results import ImpactTable
 from cxmodel.analysis.priority_results import Priority, PriorityTable
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import listed, unknown
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, no_value
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction, Scale

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant, microseconds
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.cells import Cells
@@ -21,7 +23,7 @@ from cxmodel.tallies.windows import FOREVER, Occasions, WindowShare, positive_du
 
 
 @frozen(kw_only=True)
-class RetentionTable:
+class RetentionTable(Tabular):
     """Of the customers of a cohort, the share seen again in each window after their first event.
 
     Attributes:

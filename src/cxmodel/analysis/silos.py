@@ -14,6 +14,7 @@ from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, neighbours, texts_of
 from cxmodel.model.estimates import Estimate, Flag, Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
@@ -208,7 +209,7 @@ class HandOff:
 
 
 @frozen(kw_only=True)
-class SiloTable:
+class SiloTable(Tabular):
     """Hand-offs by pair of departments, most frequent first.
 
     Attributes:

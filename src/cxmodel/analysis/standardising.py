@@ -12,8 +12,9 @@ from attrs import evolve, field, frozen
 from cxmodel.analysis.comparing import p_of
 from cxmodel.analysis.evidence import Evidence, evidence
 from cxmodel.errors import InvalidValueError, NotComparableError, NoValueError, UnknownNameError, unknown
-from cxmodel.model.breakdowns import Breakdown, group_values
+from cxmodel.model.breakdowns import Breakdown, group_values, grouped
 from cxmodel.model.estimates import Estimate, Flag, Interval
+from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools
 from cxmodel.stats.floats import Floats, ratio
 from cxmodel.stats.intervals import normal_interval
@@ -48,7 +49,7 @@ class Stratum(Generic[T]):
 
 
 @frozen(kw_only=True)
-class LikeForLike(Generic[S, T]):
+class LikeForLike(Tabular, Generic[S, T]):
     """The difference of two segments over the strata that both meet; see `like_for_like`.
 
     Attributes:
@@ -147,6 +148,7 @@ def like_for_like(
         >>> round(found.difference.require(), 6), found.raw.require()
         (-1.0, -2.0)
     """
+    grouped("like_for_like", results)
     if len(results.by) < 2:
         raise NotComparableError(
             f"by {' and '.join(results.by)} alone there are no strata",

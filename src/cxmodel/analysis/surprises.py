@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import asdict, evolve, field, frozen, validators
+from attrs import asdict, evolve, field, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, journey_codes
+from cxmodel.model import validators
 from cxmodel.model.estimates import Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, integers
 from cxmodel.stats.comparisons import benjamini_hochberg
@@ -120,7 +122,7 @@ class TouchpointSurprise:
 
 
 @frozen(kw_only=True)
-class SurpriseTable:
+class SurpriseTable(Tabular):
     """Touchpoints by the size of their surprise, the surest first.
 
     Attributes:

@@ -13,6 +13,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.times import instant
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
@@ -74,7 +75,7 @@ class Spells:
 
 
 @frozen(kw_only=True, eq=False)
-class TimeToGoal:
+class TimeToGoal(Tabular):
     """Shares of journeys that have reached a goal, by the time since their first touch.
 
     Attributes:

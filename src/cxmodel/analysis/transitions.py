@@ -14,6 +14,7 @@ from cxmodel.data.blocks import Block, Unit, Vocabulary
 from cxmodel.errors import DocumentError, InvalidValueError
 from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
+from cxmodel.model.frames import Tabular
 from cxmodel.model.transitions import Transition
 from cxmodel.stats.arrays import (
     Ints,
@@ -52,7 +53,7 @@ class TransitionState:
 
 @allow
 @frozen(kw_only=True, eq=False)
-class TransitionTable:
+class TransitionTable(Tabular):
     """All transitions as columns; touchpoints and transitions without an event are left out.
 
     Attributes:

@@ -11,6 +11,7 @@ from cxmodel.analysis.comparing import Compared, Correction, Verdict, compared, 
 from cxmodel.errors import UnknownNameError, unknown
 from cxmodel.model.breakdowns import Breakdown, group_values
 from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.frames import Tabular
 
 K = TypeVar("K")
 
@@ -57,7 +58,7 @@ class VoiceGap(Generic[K]):
 
 
 @frozen(kw_only=True)
-class Voices(Generic[K]):
+class Voices(Tabular, Generic[K]):
     """Both voices on every group, tested together; see `compare_voices`.
 
     Attributes:

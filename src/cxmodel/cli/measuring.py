@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from cxmodel.tallies.groupings import By
 
 _SCALES: Final = {
-    "nps": Scale.nps(), "csat": Scale.csat(), "ces1": Scale.ces1(), "ces2": Scale.ces2(), "ces2_top": Scale.ces2(),
+    "nps": Scale.nps(), "csat": Scale.csat(), "ces1": Scale.ces1(), "ces2": Scale.ces2(),
+    "ces2_net": Scale.ces2(), "ces2_top": Scale.ces2(),
 }  # fmt: skip
 _CLOCK: Final = ("year", "month", "week", "day", "weekday", "hour")
 _WHERE_ANSWERS: Final = "Add --responses FILE; or, where FILE itself is a survey, --score COL"

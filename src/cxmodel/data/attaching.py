@@ -144,17 +144,26 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
             )
         named = ~rows.journey.absent
         journey, known = _keys(population.vocabulary.journeys, rows.journey)
+    nobody = np.ones(rows.row.size, np.bool_) if rows.customer is None else rows.customer.absent
+    by_customer = Sought.of(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
     if rows.customer is not None:
-        reasons[rows.customer.absent] = placing.NO_ID
-        by = Sought.of(*_keys(population.vocabulary.customers, rows.customer))
-    else:
-        assert rows.journey is not None
-        reasons[rows.journey.absent] = placing.NO_ID
-        shared = np.isin(journey, shared_ids(population.parts)) & known
-        reasons[shared] = placing.SHARED
-        by = Sought.of(journey, known & ~shared)
-    touchpoint = _touchpoints(population.vocabulary, rows, about)
-    return Wanted(by, rows.customer is not None, named, known, journey, touchpoint)
+        by_customer = Sought.of(*_keys(population.vocabulary.customers, rows.customer))
+    by_journey = _by_journey(population, nobody, named, journey, known, reasons)
+    return Wanted(by_customer, by_journey, named, known, journey, _touchpoints(population.vocabulary, rows, about))
+
+
+def _by_journey(
+    population: MemoryPopulation, nobody: Bools, named: Bools | None, journey: Keys, known: Bools, reasons: Reasons
+) -> Sought:
+    """The answers without a customer by the id of their journey, where it is that of one customer alone."""
+    reasons[nobody] = placing.NO_ID
+    if named is None or not (nobody & named).any():
+        return Sought.of(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+    reasons[nobody & named] = placing.NO_JOURNEY
+    mine = nobody & named & known
+    shared = mine & np.isin(journey, shared_ids(population.parts))
+    reasons[shared] = placing.SHARED
+    return Sought.of(journey, mine & ~shared)
 
 
 def _touchpoints(vocabulary: Vocabulary, rows: AnswerRows, about: str | None) -> Ints:
@@ -190,19 +199,21 @@ def shared_ids(blocks: Sequence[Block]) -> Keys:
 
 
 def _counted(rows: AnswerRows, reasons: Reasons, placed: Bools) -> dict[str, Count]:
-    column = rows.customer if rows.customer is not None else rows.journey
     out: dict[str, Count] = {}
     lost = np.flatnonzero(~placed)
     for reason, code in sorted((REASONS[code], code) for code in np.unique(reasons[lost]).tolist()):
         found = lost[reasons[lost] == code]
         out[reason] = Count(
             int(found.size),
-            tuple(
-                Example("answers", int(rows.row[i]) + 1, None if column is None else column.text(i))
-                for i in found[:MOST_EXAMPLES].tolist()
-            ),
+            tuple(Example("answers", int(rows.row[i]) + 1, _told_id(rows, i)) for i in found[:MOST_EXAMPLES].tolist()),
         )
     return out
+
+
+def _told_id(rows: AnswerRows, row: int) -> str | None:
+    """The id of an answer: its customer's, or its journey's where it carries no customer."""
+    there = (column.text(row) for column in (rows.customer, rows.journey) if column is not None)
+    return next((text for text in there if text is not None), None)
 
 
 def _merged(a: Answers | None, b: Answers) -> Answers:

@@ -18,7 +18,7 @@ from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
 from cxmodel.data.grouping import GIANT, EventRows, constant, group, interleaved, promoted, repeated
 from cxmodel.data.ledgers import Ledger
-from cxmodel.data.lifecycles import Lifecycle, pair
+from cxmodel.data.lifecycles import Lifecycle, ends_after_begins, pair
 from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
@@ -115,6 +115,8 @@ def events_of(
 ) -> tuple[EventRows, Renaming | None, dict[str, int]]:
     """Events with touchpoints by the rules, and with ends where the log has rows for starts and completes.
 
+    An end before its beginning says nothing: it is taken as unknown, and counted.
+
     Starts and completes are paired by their raw names: a rule never pairs what the log keeps apart.
     """
     if renaming is not None:
@@ -125,6 +127,8 @@ def events_of(
     if roles.lifecycle is not None:
         rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
         events, counts = pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+    events, wrong = ends_after_begins(events)
+    counts |= wrong
     return events if renaming is None else renaming.renamed(events), renaming, counts
 
 

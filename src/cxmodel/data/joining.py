@@ -16,7 +16,7 @@ from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.rows import Rows, read_rows
 from cxmodel.data.sources import open_tables
 from cxmodel.data.texts import Identifiers, find
-from cxmodel.errors import InvalidValueError, NoRowsError, listed
+from cxmodel.errors import InvalidValueError, NoRowsError, UnknownNameError, listed, unknown
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Matched
 from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
@@ -176,7 +176,7 @@ def with_touchpoints(population: Population, catalogue: Catalogue) -> Population
     """Facts about touchpoints: stage, channel, department, kind, initiator, moment."""
     entries = _entries(catalogue)
     vocabulary = population.vocabulary
-    unknown = [name for name in entries if name not in vocabulary.touchpoint_codes]
+    strange = [name for name in entries if name not in vocabulary.touchpoint_codes]
     bare = [name for name in vocabulary.touchpoints if name not in entries]
     columns = dict(vocabulary.touchpoint_columns)
     for fact in TOUCHPOINT_FACTS:
@@ -185,10 +185,10 @@ def with_touchpoints(population: Population, catalogue: Catalogue) -> Population
             columns[fact] = _coded(texts, [facts.get(fact) for facts in entries.values()])
     wider = evolve(vocabulary, touchpoint_columns=columns)
     notes = [
-        f"touchpoint catalogue describes {len(entries) - len(unknown):,} of {len(vocabulary.touchpoints):,} touchpoints"
+        f"touchpoint catalogue describes {len(entries) - len(strange):,} of {len(vocabulary.touchpoints):,} touchpoints"
     ]
     notes += [f"not described: {listed(bare)}"] if bare else []
-    notes += [f"described but never met: {listed(unknown)}"] if unknown else []
+    notes += [f"described but never met: {listed(strange)}"] if strange else []
     return population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
 
 
@@ -196,6 +196,9 @@ def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
     if isinstance(catalogue, Mapping):
         # building each entry checks its words
         for name, facts in catalogue.items():
+            strange = next((fact for fact in facts if fact not in TOUCHPOINT_FACTS), None)
+            if strange is not None:
+                raise UnknownNameError(f"touchpoint {name!r}: {unknown('fact', strange, TOUCHPOINT_FACTS)}")
             Touchpoint(name, **{key: value for key, value in facts.items() if value is not None})  # type: ignore[arg-type]
         return cast("dict[str, Mapping[str, str | None]]", dict(catalogue))
     return {each.name: {fact: getattr(each, fact) for fact in TOUCHPOINT_FACTS} for each in catalogue}

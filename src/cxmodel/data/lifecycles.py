@@ -34,7 +34,7 @@ class Lifecycle:
 def pair(
     rows: EventRows, rule: Lifecycle, lifecycle: NDArray[Any], instance: Keys | None
 ) -> tuple[EventRows, dict[str, int]]:
-    """One event for each pair of a start and a complete row; unpaired and reversed ones are counted.
+    """One event for each pair of a start and a complete row; unpaired ones are counted.
 
     Rows of the same customer, journey, touchpoint (and instance) are paired in order: the first open start with the
     next complete. A start without an end keeps its time; an end without a start is an event of its own.
@@ -46,19 +46,26 @@ def pair(
     order, turn, same = _in_turn(rows, kept, starts, instance)
     start_of, end_of = _pairs(kept[order], starts[order], turn, same)
     begun, ended = start_of >= 0, end_of >= 0
-    reversed_ = begun & ended
-    reversed_[reversed_] = rows.time[end_of[reversed_]] < rows.time[start_of[reversed_]]
-    for mask, words in (
-        (begun & ~ended, "starts without an end"),
-        (~begun & ended, "ends without a start"),
-        (reversed_, "ends before their start"),
-    ):
+    for mask, words in ((begun & ~ended, "starts without an end"), (~begun & ended, "ends without a start")):
         counts[words] = int(mask.sum())
     row = np.where(begun, start_of, end_of)
     until = np.where(begun & ended, rows.time[np.where(ended, end_of, 0)], np.iinfo(np.int64).min)
     place = np.argsort(row, kind="stable")
     counts["pairs of start and end"] = int((begun & ended).sum())
     return _taken(rows, row[place], until[place]), counts
+
+
+def ends_after_begins(rows: EventRows) -> tuple[EventRows, dict[str, int]]:
+    """The events with every end that lies before its beginning taken as unknown, and how many those are."""
+    if rows.until is None:
+        return rows, {}
+    unknown = np.iinfo(np.int64).min
+    wrong = (rows.until < rows.time) & (rows.until != unknown)
+    count = int(wrong.sum())
+    if not count:
+        return rows, {}
+    until = np.where(wrong, unknown, rows.until)
+    return evolve(rows, until=until), {"events end before they begin; their end is taken as unknown": count}
 
 
 def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) -> tuple[Ints, Ints, Bools]:

@@ -74,16 +74,16 @@ class Wanted:
     """The answers with the keys that they carry here.
 
     Attributes:
-        by: The answers by customer; by journey where they carry no customer.
-        has_customer: Whether they carry customers.
+        by_customer: The answers that carry a customer, by it.
+        by_journey: Those that carry only the id of a journey that one customer alone has, by it.
         named: Whether an id of a journey was given; None without the column.
         known: Whether that id is known here.
         journey: Its source key.
         touchpoint: Code of the touchpoint that an answer is about, `ANYWHERE`, or `NOWHERE` for one that never occurs.
     """
 
-    by: Sought
-    has_customer: bool
+    by_customer: Sought
+    by_journey: Sought
     named: Bools | None
     known: Bools
     journey: Keys
@@ -104,7 +104,7 @@ def place(
     block: Block, rows: AnswerRows, wanted: Wanted, question: Ints, within: int | None, reasons: Reasons
 ) -> tuple[Answers, Ints]:
     """The answers of one block, and which rows they are; why others do not belong is written down."""
-    met = _by_customer(block, wanted, reasons) if wanted.has_customer else _by_journey(block, wanted)
+    met = _met(block, wanted, reasons)
     time, about = rows.time[met.row], wanted.touchpoint[met.row]
     event = _events(block, met, time, about)
     if within is not None:
@@ -123,8 +123,21 @@ def place(
     return answers, row
 
 
+def _met(block: Block, wanted: Wanted, reasons: Reasons) -> _Scopes:
+    if not wanted.by_journey.rows.size:
+        return _by_customer(block, wanted, reasons)
+    if not wanted.by_customer.rows.size:
+        return _by_journey(block, wanted)
+    a, b = _by_customer(block, wanted, reasons), _by_journey(block, wanted)
+    order = np.argsort(np.concatenate([a.row, b.row]), kind="stable")
+    return _Scopes(
+        np.concatenate([a.row, b.row])[order], np.concatenate([a.low, b.low])[order],
+        np.concatenate([a.high, b.high])[order], np.concatenate([a.by_journey, b.by_journey])[order],
+    )  # fmt: skip
+
+
 def _by_customer(block: Block, wanted: Wanted, reasons: Reasons) -> _Scopes:
-    row, customer = wanted.by.among(block.customer)
+    row, customer = wanted.by_customer.among(block.customer)
     low, high = block.customer_offsets[customer], block.customer_offsets[customer + 1]
     by_journey = np.zeros(row.size, np.bool_)
     if wanted.named is None:
@@ -160,7 +173,7 @@ def _by_journey(block: Block, wanted: Wanted) -> _Scopes:
     ids = block.journey_id[order]
     fresh = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
     low, high = order[fresh], order[np.append(fresh[1:], ids.size) - 1] + 1
-    row, at = wanted.by.among(ids[fresh])
+    row, at = wanted.by_journey.among(ids[fresh])
     return _Scopes(row, low[at], high[at], np.ones(row.size, np.bool_))
 
 

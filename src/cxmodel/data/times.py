@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,7 +22,13 @@ _HIGHEST: Final = LAST - 2 * DAY
 
 
 def microseconds(delta: timedelta) -> int:
-    """A duration in whole µs."""
+    """A duration in whole µs.
+
+    Raises:
+        InvalidValueError: When it is no duration.
+    """
+    if not isinstance(cast("object", delta), timedelta):
+        raise InvalidValueError(f"a duration is a timedelta, got {delta!r}", hint="Write datetime.timedelta(days=7)")
     return delta // timedelta(microseconds=1)
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.errors import MissingExtraError
 from cxmodel.exporters.colours import FRAME, INK, LINE, PAPER, QUIET, RUST, VERMILLION
@@ -17,6 +17,7 @@ from cxmodel.exporters.images import described_png, described_svg
 from cxmodel.exporters.labels import wrapped, xml_text
 from cxmodel.exporters.views import MOST_TOUCHPOINTS, SEPARATOR, JourneyView, Spot, Way, view
 from cxmodel.graph import JourneyGraph
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate
 from cxmodel.plugins.bases import Exporter
 

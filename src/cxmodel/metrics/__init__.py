@@ -76,7 +76,7 @@ from cxmodel.metrics.service import (
     RepeatContactRate,
     ScoreAfterRecovery,
 )
-from cxmodel.metrics.survey import Ces1, Ces2, Ces2Top, Csat, MeanScore, Nps, TopBox
+from cxmodel.metrics.survey import Ces1, Ces2, Ces2Net, Ces2Top, Csat, MeanScore, Nps, Score100, TopBox
 from cxmodel.metrics.timing import WaitMean, WaitQuantile, WaitTotal
 from cxmodel.model.calendars import BusinessHours
 
@@ -89,6 +89,7 @@ __all__ = [
     "BusinessHours",
     "Ces1",
     "Ces2",
+    "Ces2Net",
     "Ces2Top",
     "ChannelSwitches",
     "Coc",
@@ -164,6 +165,7 @@ __all__ = [
     "Retention",
     "RetentionRate",
     "ReturnAfterAnswer",
+    "Score100",
     "ScoreAfterRecovery",
     "ScoreChange",
     "Secon",

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.answers import UNKNOWN_TIME
@@ -15,6 +15,7 @@ from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.metrics.loyalty import RepeatRate, touchpoints_missing, touchpoints_of
 from cxmodel.metrics.survey import TOO_FEW, MeanScore
+from cxmodel.model import validators
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.credits import goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, neighbours, texts_of
 from cxmodel.errors import InvalidValueError
 from cxmodel.metrics.survey import MeanScore
+from cxmodel.model import validators
 from cxmodel.model.estimates import Flag
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts

@@ -6,10 +6,11 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import by_customer, column_missing, counted, event_codes, neighbours
+from cxmodel.model import validators
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints

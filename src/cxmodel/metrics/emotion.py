@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.metrics.survey import MeanScore, SurveyMetric
+from cxmodel.model import validators
 from cxmodel.model.scales import Direction, EmotionScale, Scale
 from cxmodel.stats import trinomial
 from cxmodel.stats.floats import Floats

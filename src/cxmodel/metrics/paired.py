@@ -6,11 +6,12 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Answers, Block, Unit
 from cxmodel.errors import NotMeasurableError, unknown
 from cxmodel.metrics.survey import TOO_FEW
+from cxmodel.model import validators
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction, NpsScale, Scale
 from cxmodel.stats.floats import Floats, ratio, root

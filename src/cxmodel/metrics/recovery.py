@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.episodes import Episodes, Recovery, episodes, latest_episode
 from cxmodel.data.answers import UNKNOWN_TIME
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import column_missing, event_codes, neighbours
 from cxmodel.metrics.survey import MeanScore
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
+from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints, rows_until
@@ -61,7 +63,7 @@ class RecoveryDriver:
 
 
 @frozen(kw_only=True)
-class RecoveryDriverTable:
+class RecoveryDriverTable(Tabular):
     """What the components of recovery episodes say of the score given afterwards; an association.
 
     Attributes:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.episodes import Chains, Recovery, chains, episodes, latest_episode
 from cxmodel.data.blocks import Block, Unit
@@ -16,6 +16,7 @@ from cxmodel.data.times import instant, microseconds
 from cxmodel.errors import InvalidValueError
 from cxmodel.metrics.contacts import contact_events, contacts_missing, names_of
 from cxmodel.metrics.survey import MeanScore
+from cxmodel.model import validators
 from cxmodel.model.estimates import Flag
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction

@@ -1,4 +1,4 @@
-"""Survey metrics: NPS, CSAT, customer effort 1.0 and 2.0, and the plain mean."""
+"""Survey metrics: NPS, CSAT, customer effort 1.0 and 2.0, and means in points and on 0–100."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model import validators
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Ces1Scale, Ces2Scale, CsatScale, Direction, NpsScale, OwnScale, Question, Scale
 from cxmodel.stats import trinomial
@@ -262,6 +263,63 @@ class Ces2Top(SatisfiedShare):
 
     name: ClassVar[str] = "ces2_top"
     scale: ClassVar[type[Scale]] = Ces2Scale
+
+
+@frozen(kw_only=True)
+class Ces2Net(SurveyMetric):
+    """Net ease of customer effort 2.0: share of answers 5–7 minus share of answers 1–3.
+
+    −1 to 1, higher is better; 4 is neutral. The same difference of two shares as NPS, with the same score interval
+    (10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B) on counts scaled to n over the design effect.
+    """
+
+    name: ClassVar[str] = "ces2_net"
+    unit: ClassVar[str] = "net share"
+    direction: ClassVar[Direction] = "higher"
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    scale: ClassVar[type[Scale]] = Ces2Scale
+
+    def numbers(self, score: Floats, scale: Scale) -> dict[str, Floats]:
+        """Answers that disagree and answers that agree."""
+        return {"hard": (score <= 3).astype(np.float64), "easy": (score >= 5).astype(np.float64)}
+
+    def value(self, sums: Columns) -> Floats:
+        """(easy − hard)/n."""
+        return (sums["easy"] - sums["hard"]) / sums["n"]
+
+    def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
+        """The score interval on n over the design effect."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(sums["n"] > 0, n_eff / sums["n"], 0.0)
+        hard, easy = sums["hard"] * scale, sums["easy"] * scale
+        counts = np.stack([hard, np.maximum(sums["n"] * scale - hard - easy, 0.0), easy], axis=-1)
+        return Closed(*trinomial.score(counts, level), "score, design effect")
+
+
+@frozen(kw_only=True)
+class Score100(MeanScore):
+    """Mean of the answers with the bad end of their scale at 0 and the good end at 100; delta interval by customer.
+
+    Points of 100, 0 to 100, higher is better whatever the direction of the scale: (mean − 1)/4 · 100 on 1–5, and
+    (5 − mean)/4 · 100 for customer effort 1.0, which makes it ease. It is no percentage of people: that is `Csat`.
+    """
+
+    name: ClassVar[str] = "score_100"
+    unit: ClassVar[str] = "points of 100"
+    direction: ClassVar[Direction] = "higher"
+    range: ClassVar[tuple[float, float]] = (0.0, 100.0)
+
+    def missing(self, facts: Facts) -> str | None:
+        """No such question, or a scale of which neither end is good."""
+        reason = super().missing(facts)
+        asked = facts.questions.items()
+        unsaid = [name for name, each in asked if self.question in (None, name) and each.scale.direction == "none"]
+        return reason or (f"the scale of {unsaid[0]!r} does not say which end is good" if unsaid else None)
+
+    def numbers(self, score: Floats, scale: Scale) -> dict[str, Floats]:
+        """How far each answer is from the bad end, as a share of the scale."""
+        bad, good = (scale.high, scale.low) if scale.direction == "lower" else (scale.low, scale.high)
+        return {"score": 100.0 * (score - bad) / (good - bad)}
 
 
 def _check_method(method: str, literal: Any) -> None:

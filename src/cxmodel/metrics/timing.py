@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.bottlenecks import initiator_missing
 from cxmodel.analysis.waits import GAP_KINDS, GapKind, gaps
 from cxmodel.data.blocks import Block, Unit
+from cxmodel.model import validators
 from cxmodel.model.calendars import BusinessHours
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction

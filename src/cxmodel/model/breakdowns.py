@@ -8,8 +8,9 @@ from typing import Any, Generic, TypeVar, overload
 
 from attrs import evolve, field, frozen
 
-from cxmodel.errors import UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, UnknownNameError, unknown
 from cxmodel.model.estimates import Estimate
+from cxmodel.model.frames import Tabular
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -17,8 +18,11 @@ T = TypeVar("T")
 
 
 @frozen(kw_only=True, eq=False)
-class Breakdown(Mapping[K, R], Generic[K, R]):
+class Breakdown(Tabular, Mapping[K, R], Generic[K, R]):
     """Results by group: a mapping from the group to its result.
+
+    It is an Arrow table wherever one is taken (``pyarrow.table(result)``), and ``to_polars()`` and ``to_pandas()`` give
+    frames; see `Tabular`.
 
     Attributes:
         by: What it is grouped by (``("touchpoint",)``; two names for crosses).
@@ -112,8 +116,27 @@ class Breakdown(Mapping[K, R], Generic[K, R]):
             f"<tr><td>{escape(_label(self.group(key)))}</td><td>{escape(str(value))}</td></tr>"
             for key, value in self.items()
         )
+        if self.unassigned is not None:
+            rows += f"<tr><td><i>unassigned</i></td><td>{escape(str(self.unassigned))}</td></tr>"
         head = f"<tr><th>{escape(' and '.join(self.by))}</th><th>{escape(self.metric)}</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def grouped(asking: str, *results: object) -> None:
+    """Refuse what is no result by group.
+
+    Raises:
+        InvalidValueError: Something else was given; says what to give.
+
+    Example:
+        >>> grouped("compare", Breakdown[str, int](by=("channel",), metric="m", groups={}))
+    """
+    for each in results:
+        if not isinstance(each, Mapping):
+            raise InvalidValueError(
+                f"{asking} takes results by group, got {type(each).__name__}",
+                hint="Give journeys.measure(metric, by=…)",
+            )
 
 
 def group_values(key: object, width: int) -> tuple[object, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.data.blocks import Block
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, no_value
 from cxmodel.stats.arrays import Ints, compress, grouped_sum, mix, offsets_of
 from cxmodel.stats.floats import Floats, ratio, root

@@ -265,7 +265,8 @@ def _near(what: str, found: float | None, own: object) -> None:
 
 _WHY: Final = {"too early": "before the customer's first touchpoint"}
 _within = st.none() | st.integers(1, 20)
-_named = surveys(journeys=True).filter(lambda answers: any(answer["journey"] for answer in answers))
+_who = ("c0", "c1", "c2", "c3", "stranger", None)
+_named = surveys(journeys=True, customers=_who).filter(lambda answers: any(answer["journey"] for answer in answers))
 
 LAWS: Final = (
     Law("rows are kept or counted", st.tuples(logs(), st.lists(st.integers(0, 29), max_size=6)),

@@ -331,16 +331,29 @@ def attach(
     return [_place(trips, answer, within, about, never) for answer in answers]
 
 
+def _owner(trips: Sequence[Trip], answer: Row) -> tuple[str | None, str]:
+    """Whose answer it is: who is named, or the only customer with a journey of that id; or why that is not known."""
+    if answer["customer"] is not None:
+        return str(answer["customer"]), ""
+    if answer.get("journey") is None:
+        return None, "no id"
+    owners = {trip.customer for trip in trips if trip.journey == answer["journey"]}
+    if len(owners) == 1:
+        return owners.pop(), ""
+    return None, "several customers share this journey id" if owners else "no journey with this id"
+
+
 def _place(  # noqa: PLR0911 - one return per rule
     trips: Sequence[Trip], answer: Row, within: int | None, about: str | None, never: Collection[str]
 ) -> Placed:  # fmt: skip
-    mine = [i for i, trip in enumerate(trips) if trip.customer == answer["customer"]]
+    journey, time = answer.get("journey"), answer.get("time")
+    customer, why = _owner(trips, answer)
+    if customer is None:
+        return Placed(answer, why=why)
+    mine = [i for i, trip in enumerate(trips) if trip.customer == customer]
     if not mine:
         return Placed(answer, why="no customer with this id")
-    journey, time = answer.get("journey"), answer.get("time")
     if journey is not None:
-        if journey not in {trip.journey for trip in trips}:
-            return Placed(answer, why="no journey with this id")
         mine = [i for i in mine if trips[i].journey == journey]
         if not mine:
             return Placed(answer, why="no journey with this id")

@@ -62,14 +62,14 @@ def logs(
 
 @st.composite
 def surveys(
-    draw: st.DrawFn, *, customers: Sequence[str] = ("c0", "c1", "c2", "c3", "stranger"), touchpoints: int = 4,
+    draw: st.DrawFn, *, customers: Sequence[str | None] = ("c0", "c1", "c2", "c3", "stranger"), touchpoints: int = 4,
     most: int = 15, minutes: int = 60, low: int = 0, high: int = 10, journeys: bool = False, about: bool = True,
 ) -> list[Row]:  # fmt: skip
     """Survey answers: rows with ``customer``, ``journey``, ``touchpoint``, ``score``, ``time`` and ``weight``.
 
     Args:
         draw: Given by Hypothesis.
-        customers: Ids of the customers; some need not be in the log.
+        customers: Ids of the customers; some need not be in the log, and None carries no id.
         touchpoints: Touchpoints that answers may name, as in `logs`; one more does not occur there.
         most: Most answers.
         minutes: Times are whole minutes from −5 to this.

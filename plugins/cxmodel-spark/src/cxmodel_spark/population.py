@@ -138,12 +138,15 @@ class SparkPopulation:
 
     def _parts(self, rows: AnswerRows) -> Ints:
         """The partition that knows of each answer; −1 where several customers share its journey's id."""
+        parts = np.zeros(rows.row.size, np.int64)
+        nobody = np.ones(rows.row.size, np.bool_)
         if rows.customer is not None:
-            return parts_of_customers(rows.customer, self.bits)
-        assert rows.journey is not None
-        recipe, wanted = self.recipe, rows.journey.listed[0]
-        found: list[Owners] = states(self.frame, lambda partition: recipe.owners(wanted, partition), self.beside)
-        return parts_of_journeys(rows.journey, reduce(Owners.plus, found, no_owners()))
+            parts, nobody = parts_of_customers(rows.customer, self.bits), rows.customer.absent
+        if rows.journey is not None and (nobody & ~rows.journey.absent).any():
+            recipe, wanted = self.recipe, rows.journey.listed[0]
+            found: list[Owners] = states(self.frame, lambda partition: recipe.owners(wanted, partition), self.beside)
+            parts[nobody] = parts_of_journeys(rows.journey, reduce(Owners.plus, found, no_owners()))[nobody]
+        return parts
 
     def _attachment(self) -> tuple[Counts, Attached]:
         """What the blocks hold, and what became of the answers that were attached last: in one job."""

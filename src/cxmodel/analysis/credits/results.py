@@ -8,6 +8,7 @@ from attrs import frozen
 
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate
+from cxmodel.model.frames import Tabular
 from cxmodel.model.rankings import RankStability
 from cxmodel.stats.arrays import integers
 from cxmodel.stats.floats import Floats
@@ -41,7 +42,7 @@ class CreditTable(Breakdown[str, Estimate]):
 
 
 @frozen(kw_only=True, eq=False)
-class CreditComparison:
+class CreditComparison(Tabular):
     """Several credit models side by side.
 
     Attributes:

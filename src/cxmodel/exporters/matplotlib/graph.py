@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.exporters.colours import FRAME, INK, LINE, PAPER, RUST, VERMILLION
 from cxmodel.exporters.layout import Box, Layout, Point, laid_out, ports_needed
@@ -22,6 +22,7 @@ from cxmodel.exporters.matplotlib.drawing import (
 )
 from cxmodel.exporters.views import MOST_TOUCHPOINTS, SEPARATOR, JourneyView, Spot, Way, view
 from cxmodel.graph import JourneyGraph
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate
 
 if TYPE_CHECKING:

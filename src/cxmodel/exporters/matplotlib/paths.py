@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cxmodel.analysis.funnels import FunnelStep, FunnelTable
 from cxmodel.analysis.paths import Path, PathTable, TopPaths
 from cxmodel.exporters.labels import elided, percent, visible
 from cxmodel.exporters.matplotlib.drawing import FigureExporter, Pen
 from cxmodel.exporters.matplotlib.rows import MOST_ROWS, Panel, Row, limits_of, panels_figure
+from cxmodel.model import validators
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from attrs import field, frozen
@@ -106,14 +106,24 @@ class ByColumn(By[str]):
 
 @frozen
 class ByTransition(By[Transition]):
-    """By transition: the touchpoint and the next one."""
+    """By transition: the touchpoint and the next one.
 
-    units: ClassVar[frozenset[Unit]] = frozenset({"transition"})
+    A transition is of one group; a journey or customer of every transition made, so that groups overlap; an event, and
+    an answer about it, of the transition that led there: the first event of a journey is unassigned.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
         """``("transition",)``."""
         return ("transition",)
+
+    def overlapping(self, facts: Facts, unit: Unit) -> bool:
+        """Journeys and customers make several."""
+        return unit in ("journey", "customer")
+
+    def missing(self, facts: Facts, unit: Unit) -> str | None:
+        """A survey on its own holds no transitions."""
+        return None if facts.events or not facts.questions else "a survey on its own holds no transitions"
 
     def size(self, vocabulary: Vocabulary) -> int:
         """Pairs of touchpoints."""
@@ -126,9 +136,28 @@ class ByTransition(By[Transition]):
 
     def assign(self, block: Block, unit: Unit, at: Ints) -> Assigned:
         """Source × touchpoints + target."""
-        width = len(block.vocabulary.touchpoints)
-        codes = block.touchpoint[at].astype(np.int64) * width + block.touchpoint[at + 1]
-        return Assigned(np.arange(at.size), codes)
+        if unit == "transition":
+            return Assigned(np.arange(at.size), _transitions(block, at))
+        steps = block.steps
+        codes = np.full(block.events, NONE)
+        # of an event the transition that led there; of a journey all of them, on whichever event they stand
+        codes[steps + 1] = _transitions(block, steps)
+        if unit == "journey":
+            return _passed(codes, block.journey_offsets, at)
+        if unit == "customer":
+            return _passed(codes, block.journey_offsets[block.customer_offsets], at)
+        if unit == "event":
+            return Assigned(np.arange(at.size), codes[at])
+        assert block.answers is not None
+        event = block.answers.event[at]
+        group = np.full(at.size, NONE)
+        group[event >= 0] = codes[event[event >= 0]]
+        return Assigned(np.arange(at.size), group)
+
+
+def _transitions(block: Block, steps: Ints) -> Ints:
+    width = len(block.vocabulary.touchpoints)
+    return block.touchpoint[steps].astype(np.int64) * width + block.touchpoint[steps + 1]
 
 
 @frozen
