@@ -16,7 +16,10 @@ EVENTS = st.tuples(
     st.sampled_from("abc"), st.sampled_from(["x", "y", "z", None]), st.integers(0, 3), st.none() | st.integers(1, 5)
 )
 JOURNEYS = st.lists(st.lists(EVENTS, min_size=1, max_size=6), min_size=2, max_size=6).filter(
-    lambda journeys: any(event[1] for journey in journeys for event in journey)
+    # a goal that nobody ever met is refused, and so is a log without departments
+    lambda journeys: all(
+        any(met) for met in zip(*[(event[1], event[0] == "c") for j in journeys for event in j], strict=True)
+    )
 )
 GOAL = cx.Goal("there", touchpoints=["c"])
 
