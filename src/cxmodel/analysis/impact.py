@@ -306,8 +306,11 @@ class _Rows:
 
     def _flags(self, real: Contrast, placebo: Contrast) -> list[Flag]:
         flags: list[Flag] = ["small_n"] if real.compared[0] < SMALL else []
-        if self._unidentifiable(real, isinstance(self.metric.outcome, Goal)):
+        goal = isinstance(self.metric.outcome, Goal)
+        if self._unidentifiable(real, goal):
             flags.append("not_identifiable")
+        if goal and not 0 <= real.expected[0] <= real.compared[0]:
+            flags.append("out_of_range")  # iterated expectations are linear: no share is below 0 or above 1
         lift = self.estimate(ratio(placebo.lift, placebo.compared), 0)
         return [*flags, "structural_lift"] if _excludes_none(lift) else flags
 

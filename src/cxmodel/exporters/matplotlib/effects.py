@@ -26,6 +26,7 @@ _IMPACT: Final = {
 _WARNINGS: Final = {
     "unadjusted": "Nothing was held constant but the history: what else differs is in these numbers.",
     "structural_lift": "A placebo in place of a touchpoint has an effect too (structural_lift): part is length.",
+    "out_of_range": "Without it the share that is expected lies below 0 or above 1: too little is comparable.",
     "control_failed": "A negative control failed: do not read these numbers as effects.",
 }
 
