@@ -118,6 +118,14 @@ def test_repeating_every_score_leaves_peak_end_and_changes_the_integral(journeys
     assert value(scored([[4] * 2 * k]), ExperienceIntegral(min_n=0)) == 24 * (2 * k - 1)
 
 
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(1, 5))
+def test_a_better_end_lowers_peak_end_only_by_a_new_peak(scores: list[int], end: int) -> None:
+    better = max(end, scores[-1])
+    before, after = scored([scores]), scored([[*scores, better]])
+    same = value(before, ExtremePeak(min_n=0)) == value(after, ExtremePeak(min_n=0))
+    assert not same or value(after, PeakEnd(min_n=0)) >= value(before, PeakEnd(min_n=0))
+
+
 @given(JOURNEYS)
 def test_a_long_memory_is_the_mean_and_a_short_one_the_end(journeys: Journeys) -> None:
     log = scored(journeys)

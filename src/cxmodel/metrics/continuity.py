@@ -6,11 +6,11 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.columns import by_customer, column_missing, counted, event_codes, neighbours
-from cxmodel.model import validators
+from cxmodel.errors import InvalidValueError
 from cxmodel.model.readings import Facts
 from cxmodel.model.scales import Direction
 from cxmodel.stats.arrays import Bools, Ints
@@ -67,16 +67,22 @@ class ContinuityMetric(SumMetric):
 
     Attributes:
         of: Column that names the provider: the contact person, or channel, department…
-        at_least: Customers with fewer known encounters do not count; 2 or more, practice takes 3 or 4.
+        at_least: Customers with fewer known encounters do not count; practice takes 2 to 4. One encounter has a usual
+            provider and no hand-off (`Upc`, `HandOffs`); the other indices need two.
     """
 
     unit: ClassVar[str] = "index"
     direction: ClassVar[Direction] = "higher"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     observes: ClassVar[Unit] = "customer"
+    fewest: ClassVar[int] = 2
 
     of: str = "contact"
-    at_least: int = field(default=2, validator=validators.ge(2))
+    at_least: int = 2
+
+    def __attrs_post_init__(self) -> None:
+        if self.at_least < self.fewest:
+            raise InvalidValueError(f"at_least of {self.name} is {self.fewest} or more, got {self.at_least!r}")
 
     def missing(self, facts: Facts) -> str | None:
         """No such column."""
@@ -84,7 +90,7 @@ class ContinuityMetric(SumMetric):
 
     @abstractmethod
     def index(self, met: Encounters) -> Floats:
-        """(c,) the index of each customer; each has at least two encounters."""
+        """(c,) the index of each customer; each has at least `fewest` encounters."""
 
     def observe(self, block: Block) -> Observations:
         """Customers with enough encounters, and the index of each."""
@@ -108,6 +114,7 @@ class Upc(ContinuityMetric):
     """
 
     name: ClassVar[str] = "upc"
+    fewest: ClassVar[int] = 1
 
     def index(self, met: Encounters) -> Floats:
         """Largest nᵢ/n."""
@@ -167,6 +174,7 @@ class HandOffs(ContinuityMetric):
     """
 
     name: ClassVar[str] = "hand_offs"
+    fewest: ClassVar[int] = 1
     unit: ClassVar[str] = "hand-offs"
     direction: ClassVar[Direction] = "lower"
     range: ClassVar[tuple[float, float]] = (0.0, np.inf)
