@@ -152,8 +152,13 @@ class Journeys(Measurable):
             responses: The answers, read with a customer or journey id.
             within: Longest time from a touchpoint to an answer about it.
             about: Touchpoint that all answers are about, where no column says so.
+
+        Raises:
+            UnknownNameError: ``about`` names no touchpoint of these journeys.
         """
         limit, place = None if within is None else microseconds(within), about or responses.about
+        if place is not None and place not in self.population.vocabulary.touchpoint_codes:
+            raise UnknownNameError(unknown("touchpoint", place, self.facts.known_touchpoints))
         population: Population
         if isinstance(self.population, TakesAnswers):
             population, attached = self.population.attach(responses.rows, within=limit, about=place)

@@ -79,6 +79,8 @@ def test_attaching(rows: list[Row], answers: list[Row], within: int | None, abou
     never = {"p000"} if kinds and "p000" in journeys.facts.touchpoints else set()
     if never:
         journeys = journeys.with_touchpoints({"p000": {"kind": "survey"}})
+    if about not in journeys.facts.known_touchpoints:
+        about = None
     limit = None if within is None else timedelta(minutes=within)
     found = journeys.with_responses(survey(answers), within=limit, about=about)
     placed = reference.attach(
@@ -86,6 +88,13 @@ def test_attaching(rows: list[Row], answers: list[Row], within: int | None, abou
     )  # fmt: skip
     assert places(found) == expected(trips, placed)
     check_report(found.attached, placed)
+
+
+def test_what_all_answers_are_about_must_be_a_touchpoint() -> None:
+    journeys = journeys_of("anna: question 0, call 5")
+    answers = cx.read_responses([{"who": "anna", "score": 9}], customer="who", score="score", scale=cx.Scale.nps())
+    with pytest.raises(cx.errors.UnknownNameError, match=r"there is no touchpoint 'cal'.*Did you mean 'call'"):
+        journeys.with_responses(answers, about="cal")
 
 
 WHO = ("c0", "c1", "c2", "c3", "stranger", None)
