@@ -9,7 +9,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
@@ -28,6 +28,7 @@ from cxmodel.typing import ArrowStream, Source
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
 _LEAST: Final = 512 * 2**20  # what the engine needs to read a CSV file with long lines
 _AHEAD: Final = "64MB"
@@ -300,9 +301,17 @@ def _rows(connection: DuckDBPyConnection, rows: Sequence[Mapping[str, object]], 
         raise NoRowsError("the list of rows is empty")
     known = list(dict.fromkeys(key for row in rows for key in row))
     _check_columns(dict.fromkeys(known, ""), wanted, "rows")
-    table = {str(i): np.array([as_text(row.get(column)) for row in rows], object) for i, column in enumerate(wanted)}
+    table: dict[str, NDArray[Any]] = {}
+    for i, column in enumerate(wanted):
+        texts = [as_text(row.get(column)) for row in rows]
+        # what is missing goes apart: DuckDB 1.5 fails where a sample of a column holds nothing else
+        table[str(i)] = np.array([text or "" for text in texts], object)
+        table[f"{i} there"] = np.array([text is not None for text in texts], np.bool_)
     connection.register("rows", table or {"0": np.zeros(len(rows))})
-    listed = ", ".join(f"{quoted(str(i))}::VARCHAR AS {quoted(column)}" for i, column in enumerate(wanted)) or "1"
+    listed = ", ".join(
+        f"CASE WHEN {quoted(f'{i} there')} THEN {quoted(str(i))}::VARCHAR END AS {quoted(column)}"
+        for i, column in enumerate(wanted)
+    ) or "1"  # fmt: skip
     connection.execute(f"CREATE TEMP TABLE {quoted('rows copy')} AS SELECT {listed} FROM rows")
     return Table(name="rows", sql=quoted("rows copy"), columns=dict.fromkeys(wanted, "VARCHAR"))
 
