@@ -5,6 +5,7 @@ must find is known before the analysis runs. The same seed gives the same column
 from NumPy's PCG64, and times are whole seconds, which no processor's last digit can move.
 
 `museum`, `car_rental`, `known_truth` and `walks` return a `Study`: plain tables, a touchpoint catalogue and the truth.
+`by_source` turns a study into what its sources know of it: ids of their own, with the truth of whom they belong to.
 `event_log` returns an `EventLog`: a large log for benchmarks.
 """
 
@@ -13,18 +14,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cxmodel.datasets.benchmark_log import EventLog, event_log
+    from cxmodel.datasets.identities import by_source
     from cxmodel.datasets.museum_visits import museum
     from cxmodel.datasets.planted_effects import known_truth
     from cxmodel.datasets.planted_walks import walks
     from cxmodel.datasets.rentals import car_rental
     from cxmodel.datasets.study import Study, Table
 
-__all__ = ["EventLog", "Study", "Table", "car_rental", "event_log", "known_truth", "museum", "walks"]
+__all__ = ["EventLog", "Study", "Table", "by_source", "car_rental", "event_log", "known_truth", "museum", "walks"]
 
 _HOMES = {
     "EventLog": "benchmark_log",
     "Study": "study",
     "Table": "study",
+    "by_source": "identities",
     "car_rental": "rentals",
     "event_log": "benchmark_log",
     "known_truth": "planted_effects",

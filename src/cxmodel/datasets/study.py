@@ -101,6 +101,7 @@ class Study:
         truth: What a right analysis must find: quantity to group to value.
         blank: The score that stands for "no answer", `None` where there is none.
         currency: Currency of the values, `None` where events have no values.
+        identities: Id to source and true customer, where sources know customers by ids of their own (`by_source`).
     """
 
     name: str
@@ -116,9 +117,10 @@ class Study:
     truth: Mapping[str, Mapping[str, float]]
     blank: int | None = None
     currency: str | None = None
+    identities: Table | None = None
 
     def write_csv(self, folder: str | PathLike[str]) -> tuple[Path, ...]:
-        """Write events, responses, customers, journeys and catalogue as one CSV file each.
+        """Write events, responses, customers, journeys, identities (where there are any) and catalogue as CSV files.
 
         Args:
             folder: Where the files go; it is made if it does not exist.
@@ -134,6 +136,8 @@ class Study:
             "customers": self.customers,
             "journeys": self.journeys,
         }
+        if self.identities is not None:
+            tables["identities"] = self.identities
         written = [table.write_csv(home / f"{name}.csv") for name, table in tables.items()]
         facts = ["stage", "channel", "department", "kind", "initiator"]
         rows = ([touchpoint, *(entry[fact] for fact in facts)] for touchpoint, entry in self.catalogue.items())
