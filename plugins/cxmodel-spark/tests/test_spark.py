@@ -282,7 +282,10 @@ def test_questions_asked_at_once_are_one_job(spark: SparkSession, frame: DataFra
     assert jobs(lambda: split.measure(*metrics)) == 1
     assert jobs(lambda: split.measure(*metrics, by="channel", bootstrap=20)) == 1
     asked: list[cx.Journeys] = []
-    assert jobs(lambda: asked.append(far.with_responses(survey(answers())))) == 1
+    known = answers().dropna(subset=["who"])
+    assert jobs(lambda: asked.append(far.with_responses(survey(known)))) == 1
+    # whose journeys the others name is looked up before
+    assert jobs(lambda: far.with_responses(survey(answers()))) == 2
     # attaching has told the facts
     assert jobs(lambda: asked[0].measure(*metrics, cx.metrics.Csat(question="feeling"))) == 1
     assert jobs(lambda: cx.read_events(frame, **ROLES)) == 3
