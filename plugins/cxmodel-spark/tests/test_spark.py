@@ -137,7 +137,7 @@ def near(told: pd.DataFrame) -> cx.Journeys:
     return cx.read_events(told, **ROLES)
 
 
-def same(a: object, b: object, at: str = "") -> None:
+def assert_same(a: object, b: object, at: str = "") -> None:
     """Equal: counts and texts exactly, floats to 1e-12; not what results remember of their run."""
     if isinstance(a, float) and isinstance(b, float):
         assert a == pytest.approx(b, rel=_near(at), abs=_near(at), nan_ok=True), at
@@ -149,16 +149,16 @@ def same(a: object, b: object, at: str = "") -> None:
     elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         assert len(a) == len(b), at
         for i, (one, other) in enumerate(zip(a, b, strict=True)):
-            same(one, other, f"{at}[{i}]")
+            assert_same(one, other, f"{at}[{i}]")
     elif isinstance(a, Mapping) and isinstance(b, Mapping):
         assert list(a) == list(b), at
         for key in a:
-            same(a[key], b[key], f"{at}[{key!r}]")
+            assert_same(a[key], b[key], f"{at}[{key!r}]")
     elif has(kind := type(a)):
         assert type(b) is kind, at
         for each in fields(kind):
             if each.name not in {"dependence", "cells", "_bounds", "spells"}:
-                same(getattr(a, each.name), getattr(b, each.name), f"{at}.{each.name}")
+                assert_same(getattr(a, each.name), getattr(b, each.name), f"{at}.{each.name}")
     else:
         assert a == b, at
 
@@ -202,7 +202,7 @@ def test_every_metric_agrees(far: cx.Journeys, near: cx.Journeys) -> None:
     asked = [about_one_question(metric, here.facts) for metric in built_in()]
     metrics = (*asked, AnswerWait(asks=["question"], replies=["agent reply"]))
     for metric, a, b in zip(metrics, there.measure(*metrics), here.measure(*metrics), strict=True):
-        same(comparable(a), comparable(b), metric.name)
+        assert_same(comparable(a), comparable(b), metric.name)
 
 
 STEPS: Mapping[str, Callable[[cx.Journeys], cx.Journeys]] = {
@@ -220,7 +220,7 @@ def test_steps_are_carried_out_in_the_partitions(far: cx.Journeys, near: cx.Jour
     assert there.population.origin == here.population.origin
     assert there.reading.notes == here.reading.notes
     metrics = (cx.metrics.Length(), Transitions(), Paths(), cx.metrics.ConversionRate(goal=BUY))
-    same(there.measure(*metrics), here.measure(*metrics), name)
+    assert_same(there.measure(*metrics), here.measure(*metrics), name)
 
 
 BY = ("channel", cx.by.attribute("persona"), (cx.by.bins("age", [20, 30, 50, 80]), cx.by.day(tz="Asia/Tokyo")))
@@ -229,19 +229,19 @@ BY = ("channel", cx.by.attribute("persona"), (cx.by.bins("age", [20, 30, 50, 80]
 @pytest.mark.parametrize("by", BY, ids=["column", "attribute", "pair"])
 def test_groups_agree(far: cx.Journeys, near: cx.Journeys, by: Any) -> None:
     metrics = (cx.metrics.Length(), cx.metrics.Duration(), cx.metrics.ConversionRate(goal=BUY), Paths())
-    same(far.measure(*metrics, by=by), near.measure(*metrics, by=by))
+    assert_same(far.measure(*metrics, by=by), near.measure(*metrics, by=by))
 
 
 def test_replicates_draw_the_same_customers(far: cx.Journeys, near: cx.Journeys) -> None:
     metric = cx.metrics.MarkovCredit(goal=BUY)
-    same(far.measure(metric, bootstrap=50, seed=4), near.measure(metric, bootstrap=50, seed=4))
+    assert_same(far.measure(metric, bootstrap=50, seed=4), near.measure(metric, bootstrap=50, seed=4))
 
 
 def test_verbs_agree(far: cx.Journeys, near: cx.Journeys) -> None:
     steps = ["ad", "cart", BUY]
-    same(far.funnel(steps), near.funnel(steps))
-    same(far.paths().top(10), near.paths().top(10))
-    same(comparable(far.graph()), comparable(near.graph()))
+    assert_same(far.funnel(steps), near.funnel(steps))
+    assert_same(far.paths().top(10), near.paths().top(10))
+    assert_same(comparable(far.graph()), comparable(near.graph()))
 
 
 def test_only_states_reach_the_driver(frame: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_rules_name_the_same_touchpoints(frame: DataFrame, told: pd.DataFrame, u
     }
     assert there.facts == here.facts
     assert there.population.origin == here.population.origin
-    same(comparable(there.graph()), comparable(here.graph()))
+    assert_same(comparable(there.graph()), comparable(here.graph()))
 
 
 WAYS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -382,7 +382,7 @@ def test_answers_find_the_same_events(far: cx.Journeys, near: cx.Journeys, way: 
     assert here.attached.unmatched
     assert there.facts == here.facts
     metrics = (cx.metrics.Nps(question="before"), cx.metrics.Csat(question="feeling"))
-    same(there.measure(*metrics, by="touchpoint"), here.measure(*metrics, by="touchpoint"))
+    assert_same(there.measure(*metrics, by="touchpoint"), here.measure(*metrics, by="touchpoint"))
 
 
 def test_journeys_of_several_customers_are_refused_across_partitions(
@@ -401,7 +401,7 @@ def test_journeys_of_several_customers_are_refused_across_partitions(
         "several customers share this journey id",
     ]
     assert there.attached == here.attached
-    same(there.measure(cx.metrics.Nps(question="before")), here.measure(cx.metrics.Nps(question="before")))
+    assert_same(there.measure(cx.metrics.Nps(question="before")), here.measure(cx.metrics.Nps(question="before")))
 
 
 def test_a_survey_may_come_from_spark(spark: SparkSession, far: cx.Journeys) -> None:

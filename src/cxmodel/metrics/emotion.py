@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from attrs import field, frozen
 
-from cxmodel.metrics.survey import MeanScore, SurveyMetric
+from cxmodel.metrics.survey import MeanScore, SurveyMetric, net_counts
 from cxmodel.model import validators
 from cxmodel.model.scales import Direction, EmotionScale, Scale
 from cxmodel.stats import trinomial
@@ -49,10 +49,7 @@ class NetSentiment(SurveyMetric):
 
     def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
         """The score interval on n over the design effect."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(sums["n"] > 0, n_eff / sums["n"], 0.0)
-        low, high = sums["negative"] * scale, sums["positive"] * scale
-        counts = np.stack([low, np.maximum(sums["n"] * scale - low - high, 0.0), high], axis=-1)
+        counts = net_counts(sums, "negative", "positive", n_eff)
         return Closed(*trinomial.score(counts, level), "score, design effect")
 
 

@@ -95,6 +95,14 @@ class SurveyMetric(QuestionMetric):
 NpsMethod = Literal["score, design effect", "score", "adjusted_wald", "wald", "goodman"]
 
 
+def net_counts(sums: Columns, against: str, in_favour: str, n: Floats) -> Floats:
+    """(groups, 3) answers against, neither and in favour, scaled so that they sum to n; zeros without answers."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(sums["n"] > 0, n / sums["n"], 0.0)
+    low, high = sums[against] * scale, sums[in_favour] * scale
+    return np.stack([low, np.maximum(sums["n"] * scale - low - high, 0.0), high], axis=-1)
+
+
 @frozen(kw_only=True)
 class Nps(SurveyMetric):
     """Net Promoter Score: share of promoters (9–10) minus share of detractors (0–6), times 100.
@@ -129,10 +137,7 @@ class Nps(SurveyMetric):
 
     def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
         """The score interval, or the one asked for by name."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(sums["n"] > 0, (n_eff if "design" in self.method else n) / sums["n"], 0.0)
-        low, promoters = sums["detractors"] * scale, sums["promoters"] * scale
-        counts = np.stack([low, np.maximum(sums["n"] * scale - low - promoters, 0.0), promoters], axis=-1)
+        counts = net_counts(sums, "detractors", "promoters", n_eff if "design" in self.method else n)
         ends = _NPS_INTERVALS[self.method.split(",")[0]](counts, level)
         return Closed(100 * ends[0], 100 * ends[1], self.method)
 
@@ -289,11 +294,7 @@ class Ces2Net(SurveyMetric):
 
     def closed(self, sums: Columns, n: Floats, n_eff: Floats, level: float) -> Closed | None:
         """The score interval on n over the design effect."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(sums["n"] > 0, n_eff / sums["n"], 0.0)
-        hard, easy = sums["hard"] * scale, sums["easy"] * scale
-        counts = np.stack([hard, np.maximum(sums["n"] * scale - hard - easy, 0.0), easy], axis=-1)
-        return Closed(*trinomial.score(counts, level), "score, design effect")
+        return Closed(*trinomial.score(net_counts(sums, "hard", "easy", n_eff), level), "score, design effect")
 
 
 @frozen(kw_only=True)
