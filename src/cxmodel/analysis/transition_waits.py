@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
+from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block
-from cxmodel.stats.arrays import Ints, compress, counting_order, offsets_of, ranges, windows
+from cxmodel.stats.arrays import Bools, Ints, compress, counting_sorted, few, offsets_of, ranges, windows
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.medians import grouped_medians, median_of_pieces
 
 _AT_ONCE: Final = 2**20
+_PIECES: Final = 2**14
 
 
 @frozen(eq=False)
@@ -63,20 +65,33 @@ class Edges:
 
 def waits_of(block: Block, width: int) -> Waits:
     """The waits of a block with this many touchpoints."""
-    steps = block.steps
     ends = block.time
     if block.until is not None:
         ends = np.where(block.until == np.iinfo(np.int64).min, block.time, block.until)
-    waits = block.time[steps + 1] - ends[steps]
-    codes = block.touchpoint[steps].astype(np.int64)
-    codes *= width
-    codes += block.touchpoint[steps + 1]
-    edge, place = compress(codes)
-    offsets, order = counting_order(place, edge.size)
+    waits, skips = block.time[1:] - ends[:-1], None if block.removed is None else block.removed[1:] > 0
+    within = width * width
+    if few(within, block.events) and within < 2**31 - 1:
+        codes = block.touchpoint[:-1].astype(np.int32)
+        codes *= width
+        codes += block.touchpoint[1:]
+        codes[block.last[:-1]] = within  # from one journey to the next is no transition
+        return _by_code(codes, waits, skips, within)
+    steps = block.steps
+    far = block.touchpoint[steps].astype(np.int64) * width + block.touchpoint[steps + 1]
+    edge, place = compress(far)
+    found = _by_code(place, waits[steps], None if skips is None else skips[steps], edge.size)
+    return evolve(found, edge=edge)
+
+
+def _by_code(codes: NDArray[np.integer[Any]], waits: Ints, skips: Bools | None, size: int) -> Waits:
+    """Waits by code; what has the code ``size`` is left out."""
+    offsets, ordered = counting_sorted(codes, waits, size + 1)
+    edge = np.flatnonzero(np.diff(offsets[:-1]))
     bridged = np.zeros(edge.size, np.int64)
-    if block.removed is not None:
-        bridged = np.bincount(place[block.removed[steps + 1] > 0], minlength=edge.size)
-    return Waits(edge, offsets, waits[order], bridged)
+    if skips is not None:
+        bridged = np.bincount(codes[skips], minlength=size + 1)[edge]
+    end = offsets[-2]
+    return Waits(edge, np.append(offsets[edge], end), ordered[:end], bridged)
 
 
 def _totals(waits: Ints, offsets: Ints) -> Floats | Ints:
@@ -124,6 +139,13 @@ def _joined(parts: Sequence[Waits], edge: Ints, sizes: Ints) -> tuple[Ints, Ints
     offsets = offsets_of(sizes)
     if len(parts) == 1:
         return offsets, parts[0].waits
+    if edge.size * len(parts) <= _PIECES:
+        rows = [np.searchsorted(part.edge, [edge, edge + 1]) for part in parts]
+        bounds = [part.offsets[row].T.tolist() for part, row in zip(parts, rows, strict=True)]
+        pieces = [
+            part.waits[a:b] for each in zip(*bounds, strict=True) for part, (a, b) in zip(parts, each, strict=True)
+        ]
+        return offsets, np.concatenate(pieces)
     waits = np.empty(int(offsets[-1]), np.int64)
     filled = offsets[:-1].copy()
     for part in parts:

@@ -16,12 +16,7 @@ from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.frames import Tabular
 from cxmodel.model.transitions import Transition
-from cxmodel.stats.arrays import (
-    Ints,
-    distinct_codes,
-    grouped_sum,
-    integers,
-)
+from cxmodel.stats.arrays import Ints, distinct_codes, few, grouped_sum, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.codec import allow, decode, encode
@@ -287,19 +282,29 @@ def _stages(vocabulary: Vocabulary, there: Ints) -> tuple[str, ...]:
 def _count(block: Block) -> TransitionState:
     width = len(block.vocabulary.touchpoints)
     touchpoint = block.touchpoint
-    by_touchpoint = [touchpoint, touchpoint[block.first], touchpoint[block.last]]
-    counts = [np.bincount(codes, minlength=width) for codes in by_touchpoint]
-    pair = distinct_codes(block.journey * width + touchpoint)
-    counts.append(np.bincount(pair % width, minlength=width))
+    waits = waits_of(block, width)
+    starts, ends = (np.bincount(touchpoint[rows], minlength=width) for rows in (block.first, block.last))
+    arrivals = np.bincount(waits.edge % max(width, 1), np.diff(waits.offsets), width).astype(np.int64)
     values: Floats = np.zeros(width)
     valued = np.zeros(width, np.int64)
     if block.value is not None:
         known = np.flatnonzero(~np.isnan(block.value))
         values = grouped_sum(touchpoint[known].astype(np.int64), block.value[known], width)
         valued = np.bincount(touchpoint[known], minlength=width)
-    return TransitionState(
-        np.stack([*counts, valued]), values, (waits_of(block, width),), int(block.first.size), block.customers
-    )
+    nodes = np.stack([starts + arrivals, starts, ends, _passing(block, width), valued])
+    return TransitionState(nodes, values, (waits,), int(block.first.size), block.customers)
+
+
+def _passing(block: Block, width: int) -> Ints:
+    """(touchpoints,) journeys that pass each."""
+    size = block.journeys * width
+    if not few(size, block.events):
+        return np.bincount(distinct_codes(block.journey * width + block.touchpoint) % width, minlength=width)
+    visit = np.repeat(np.arange(0, size, max(width, 1)), block.lengths)
+    visit += block.touchpoint
+    there = np.zeros(size, np.uint8)
+    there[visit] = 1
+    return np.asarray(there.reshape(block.journeys, width).sum(axis=0, dtype=np.int64))
 
 
 @frozen(kw_only=True)

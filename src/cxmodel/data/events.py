@@ -19,6 +19,7 @@ from cxmodel.data.fields import Field
 from cxmodel.data.grouping import GIANT, EventRows, constant, group, interleaved, promoted, repeated
 from cxmodel.data.ledgers import Ledger
 from cxmodel.data.lifecycles import Lifecycle, ends_after_begins, pair
+from cxmodel.data.partitioning import STRETCH
 from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
@@ -203,7 +204,6 @@ def finished(
 def event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
     """Scanned arrays as events."""
     touchpoint = arrays["touchpoint"] - 1  # code 0 of a label is "missing"; touchpoints are always there
-    touchpoint.flags.writeable = False
     return EventRows(
         customer=arrays["customer"], touchpoint=touchpoint, time=arrays["time"], journey=arrays.get("journey"),
         until=arrays.get("until"), value=arrays.get("value"),
@@ -302,7 +302,12 @@ def giants(block: Block) -> list[str]:
 
 def key_sum(block: Block, names: Keys) -> int:
     """What a block adds to the fingerprint; the touchpoints by the keys of their names."""
-    return int(np.add.reduce(mix(block.time.view(np.uint64) ^ names[block.touchpoint]), dtype=np.uint64))
+    times, total = block.time.view(np.uint64), 0
+    for start in range(0, block.events, STRETCH):
+        stretch = slice(start, start + STRETCH)
+        keys = mix(times[stretch] ^ names[block.touchpoint[stretch]])
+        total += int(np.add.reduce(keys, dtype=np.uint64))
+    return total
 
 
 def digest(total: int) -> str:

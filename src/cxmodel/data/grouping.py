@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -13,12 +12,12 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.partitioning import blocks_of, parted
 from cxmodel.stats.arrays import Bools, Ints, Keys, counting_order, dense_codes, mix, offsets_of, segment_of
 
 ROWS_PER_BLOCK: Final = 1_500_000
+ROWS_PER_PART: Final = 200_000
 GIANT: Final = 1_000_000
-PARTITION: Final = np.uint64(0xA24BAED4963EE407)
-_STRETCH: Final = 1 << 16
 
 
 @frozen(eq=False, kw_only=True)
@@ -45,80 +44,135 @@ class EventRows:
     columns: Mapping[str, NDArray[Any]]
     order: Sequence[NDArray[Any]] = ()
 
+    @property
+    def carried(self) -> list[NDArray[Any]]:
+        """The columns that events carry in a block."""
+        return [
+            each
+            for each in (self.touchpoint, self.time, self.until, self.value, *self.columns.values())
+            if each is not None
+        ]
+
+    @property
+    def others(self) -> list[NDArray[Any]]:
+        """All columns but the customer's."""
+        return [*self.carried, *self.order, *([] if self.journey is None else [self.journey])]
+
+    def picked(self, pick: Callable[[NDArray[Any]], NDArray[Any]]) -> EventRows:
+        """The rows with something picked from each column."""
+
+        def maybe(array: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if array is None else pick(array)
+
+        return EventRows(
+            customer=pick(self.customer), touchpoint=pick(self.touchpoint), time=pick(self.time),
+            journey=maybe(self.journey), until=maybe(self.until), value=maybe(self.value),
+            columns={name: pick(column) for name, column in self.columns.items()},
+            order=[pick(key) for key in self.order],
+        )  # fmt: skip
+
+    def owned(self) -> EventRows:
+        """The rows in arrays that may be changed."""
+        return self.picked(lambda array: array if array.flags.writeable else array.copy())
+
 
 def group(rows: EventRows, vocabulary: Vocabulary, *, rows_per_block: int = ROWS_PER_BLOCK) -> list[Block]:
     """Blocks of whole customers, each about ``rows_per_block`` events.
 
-    The order inside a journey is (time, order columns, row). Partitions follow from the customers' keys alone.
+    The order inside a journey is (time, order columns, row). Blocks follow from the customers' keys alone. The rows are
+    used up: their arrays are rearranged.
     """
-    parts = partitions(rows.customer, rows_per_block)
+    block_bits = _bits(rows.customer.size, rows_per_block)
+    bits = max(block_bits, _bits(rows.customer.size, ROWS_PER_PART))
+    rows = rows.owned()
+    parts = parted(rows.customer, rows.others, bits)
+    drafts = [_Draft.of(rows, run, offsets) for run, offsets in blocks_of(parts.sizes, bits, block_bits)]
+    seats = [(draft, at) for draft in drafts for at in range(len(draft.run))]
+
+    def filled(seat: tuple[_Draft, int]) -> _Found:
+        draft, at = seat
+        return _fill(draft.of_part(at), rows.picked(lambda array: parts.of(array, draft.run[at])))
+
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda part: _block(rows, vocabulary, part), parts))
+        found = iter(pool.map(filled, seats))
+        return [draft.finished([next(found) for _ in draft.run], vocabulary) for draft in drafts]
 
 
-def partitions(customer: Keys, rows_per_block: int) -> list[NDArray[Any]]:
-    """Rows of each partition of customers, in the order of the source; empty partitions are left out."""
+def _bits(rows: int, most: int) -> int:
     bits = 0
-    while customer.size >> bits > rows_per_block:
+    while rows >> bits > most:
         bits += 1
-    kind = np.int32 if customer.size < 2**31 - 1 else np.int64
-    if not bits:
-        return [np.arange(customer.size, dtype=kind)]
-    threads = os.cpu_count() or 1
-    bounds = [customer.size * i // threads for i in range(threads + 1)]
-
-    def sorted_out(bound: tuple[int, int]) -> list[NDArray[Any]]:
-        start, stop = bound
-        offsets, order = counting_order(partition_of(customer[start:stop], bits), 1 << bits)
-        order = order.astype(kind, copy=False)
-        order += start
-        return [order[a:b] for a, b in pairwise(offsets.tolist())]
-
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        stretches = list(pool.map(sorted_out, pairwise(bounds)))
-    parts = [np.concatenate(pieces) for pieces in zip(*stretches, strict=True)]
-    return [part for part in parts if part.size]
+    return bits
 
 
-def partition_of(customer: Keys, bits: int) -> NDArray[np.int32]:
-    """The partition of each customer's key, one of 2 ** bits; a stretch at a time, which stays in the cache."""
-    out = np.empty(customer.size, np.int32)
-    buffer = np.empty(min(customer.size, _STRETCH), np.uint64)
-    for start in range(0, customer.size, _STRETCH):
-        keys = customer[start : start + _STRETCH]
-        hashed = np.multiply(keys, PARTITION, out=buffer[: keys.size])
-        out[start : start + _STRETCH] = np.right_shift(hashed, np.uint64(64 - bits), out=hashed)
-    return out
+@frozen(eq=False)
+class _Found:
+    """What a part holds: its customers, the number of their journeys (None: one each), their lengths and ids."""
+
+    customer: Keys
+    journeys: Ints | None
+    lengths: Ints
+    journey_id: Keys | None
 
 
-def _block(rows: EventRows, vocabulary: Vocabulary, part: NDArray[Any]) -> Block:
-    whole = part.size == rows.customer.size
-    customer = rows.customer if whole else rows.customer[part]
-    codes, distinct = dense_codes(customer)
+@frozen(eq=False)
+class _Draft:
+    """A block that is being filled, part by part.
+
+    Attributes:
+        run: Its parts.
+        offsets: (parts + 1,) where the events of each begin.
+        events: Room for its events.
+    """
+
+    run: range
+    offsets: Ints
+    events: EventRows
+
+    @classmethod
+    def of(cls, rows: EventRows, run: range, offsets: Ints) -> _Draft:
+        """Room for the events of these parts."""
+        size = int(offsets[-1])
+        return cls(run, offsets, rows.picked(lambda array: np.empty(size, array.dtype)))
+
+    def of_part(self, at: int) -> EventRows:
+        """The room of one part."""
+        return self.events.picked(lambda array: array[self.offsets[at] : self.offsets[at + 1]])
+
+    def finished(self, found: Sequence[_Found], vocabulary: Vocabulary) -> Block:
+        """The block, once all parts are filled."""
+        events, lengths = self.events, np.concatenate([each.lengths for each in found])
+        journeys = [each.journeys for each in found if each.journeys is not None]
+        ids = [each.journey_id for each in found if each.journey_id is not None]
+        return Block(
+            vocabulary=vocabulary, customer=np.concatenate([each.customer for each in found]),
+            customer_offsets=offsets_of(np.concatenate(journeys)) if journeys else np.arange(lengths.size + 1),
+            journey_offsets=offsets_of(lengths), journey_id=np.concatenate(ids) if ids else None,
+            touchpoint=events.touchpoint, time=events.time, until=events.until, value=events.value,
+            event_columns=events.columns,
+        )  # fmt: skip
+
+
+def _fill(room: EventRows, rows: EventRows) -> _Found:
+    """Put the rows of one part into their room, in the order of customer, journey and time."""
+    codes, distinct = dense_codes(rows.customer)
     if rows.journey is None:
         offsets, order = counting_order(codes, distinct.size)
-        customer_offsets, journey_id = np.arange(distinct.size + 1), None
+        journeys, journey_id = None, None
     else:
-        journey = rows.journey if whole else rows.journey[part]
-        customer_offsets, offsets, order, journey_id = _by_journey(codes, distinct, journey, rows.time[part])
-    picked = order if whole else part[order]
-    time = rows.time[picked]
-    again = _resort(offsets, time, [key[picked] for key in rows.order])
-    if again is not None:
-        picked, time = picked[again], time[again]
-    return Block(
-        vocabulary=vocabulary, customer_offsets=customer_offsets, journey_offsets=offsets, customer=distinct,
-        touchpoint=rows.touchpoint[picked], time=time, journey_id=journey_id,
-        until=None if rows.until is None else rows.until[picked],
-        value=None if rows.value is None else rows.value[picked],
-        event_columns={name: column[picked] for name, column in rows.columns.items()},
-    )  # fmt: skip
+        journeys, offsets, order, journey_id = _by_journey(codes, distinct, rows.journey, rows.time)
+    order = order.astype(np.intp, copy=False)
+    again = _resort(offsets, rows.time[order], [key[order] for key in rows.order])
+    order = order if again is None else order[again]
+    for array, target in zip(rows.carried, room.carried, strict=True):
+        np.take(array, order, out=target, mode="clip")  # what raises would buffer the output
+    return _Found(distinct, journeys, np.diff(offsets), journey_id)
 
 
 def _by_journey(
     codes: NDArray[np.int32], distinct: Keys, journey: Keys, time: Ints
 ) -> tuple[Ints, Ints, NDArray[Any], Keys]:
-    """Offsets of customers and journeys, the order of rows, and the id of each journey."""
+    """Journeys of each customer, offsets of journeys, the order of rows, and the id of each journey."""
     pair = mix(journey) ^ mix(distinct, 3)[codes]
     journey_codes, first = _exact_codes(pair, codes, journey)
     count = first.size
@@ -129,8 +183,7 @@ def _by_journey(
     place = np.empty(count, np.int64)
     place[rank] = np.arange(count)
     offsets, order = counting_order(place[journey_codes], count)
-    customer_offsets = offsets_of(np.bincount(owner, minlength=distinct.size))
-    return customer_offsets, offsets, order, journey[first[rank]]
+    return np.bincount(owner, minlength=distinct.size), offsets, order, journey[first[rank]]
 
 
 def _exact_codes(pair: Keys, customer: NDArray[np.int32], journey: Keys) -> tuple[NDArray[Any], Ints]:

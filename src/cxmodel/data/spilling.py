@@ -15,7 +15,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from cxmodel.data.grouping import partition_of
+from cxmodel.data.partitioning import partition_of
 from cxmodel.data.rows import Scan, ScanTally
 from cxmodel.data.sizes import parse_bytes
 from cxmodel.data.temporary import full_disk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Codes = NDArray[np.unsignedinteger[Any]]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 _AT_ONCE: Final = 2**21
 _GOLDEN: Final = 0x9E3779B97F4A7C15
@@ -92,8 +93,9 @@ def integer_texts(values: Ints) -> tuple[NDArray[np.uint8], Ints]:
 def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
     """Codes 0 … k−1 of 64-bit keys and the k distinct keys, in linear expected time.
 
-    Each round throws the open keys into a table twice their number; a slot belongs to one key, the others go on to the
-    next round with another hash.
+    Each round throws the open keys into a table; a slot belongs to one of its keys, the others go on to the next round
+    with another hash. The first table is smaller than the rows, since keys mostly repeat and a small one stays in the
+    cache; later ones have room for all that is left.
 
     Example:
         >>> codes, distinct = dense_codes(np.array([7, 9, 7], np.uint64))
@@ -105,32 +107,34 @@ def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
     rows: NDArray[np.intp] | None = None
     open_keys, base, turn = keys, 0, 0
     while open_keys.size:
-        bits = max(8, int(open_keys.size).bit_length() + (1 if turn else 0))
-        multiplier = np.uint64(_MULTIPLIERS[turn % 4])
-        hashed = open_keys * multiplier if turn < 4 else mix(open_keys, turn)
-        slots = (hashed >> np.uint64(64 - bits)).astype(np.int32 if bits < 31 else np.int64)
-        owner = np.zeros(1 << bits, np.uint64)
-        owner[slots] = open_keys
-        settled = owner[slots] == open_keys
-        used = np.zeros(1 << bits, np.bool_)
-        used[slots] = True
-        number = np.cumsum(used, dtype=np.int32)
-        number += base - 1
-        found = number[slots]
-        distinct.append(owner[used])
-        base += int(distinct[-1].size)
-        if settled.all():
-            if rows is None:
-                return found, distinct[0]
-            codes[rows] = found
-            break
+        bits = max(8, int(open_keys.size).bit_length() + (1 if turn else -2))
+        found, missed, owners = _thrown(open_keys, turn, bits)
+        found += base
         if rows is None:
-            codes, rows = found, np.flatnonzero(~settled)
+            codes, rows = found, missed
         else:
-            codes[rows[settled]] = found[settled]
-            rows = rows[~settled]
+            codes[rows] = found
+            rows = rows[missed]
+        distinct.append(owners)
+        base += int(owners.size)
         open_keys, turn = keys[rows], turn + 1
     return codes, np.concatenate(distinct) if distinct else keys
+
+
+def _thrown(keys: Keys, turn: int, bits: int) -> tuple[NDArray[np.int32], NDArray[np.intp], Keys]:
+    """For each key the number of the slot it falls into; the rows whose slot another key owns; the owners."""
+    hashed = keys * np.uint64(_MULTIPLIERS[turn]) if turn < len(_MULTIPLIERS) else mix(keys, turn)
+    hashed >>= np.uint64(64 - bits)
+    slots = hashed.view(np.int64)
+    owner = np.zeros(1 << bits, np.uint64)
+    owner[slots] = keys
+    missed = np.flatnonzero(owner[slots] != keys)
+    used = owner != 0
+    if not keys.all():  # the slot of the key 0 looks empty
+        used[slots[np.argmin(keys)]] = True
+    number = np.cumsum(used, dtype=np.int32)
+    number -= 1
+    return number[slots], missed, owner[used]
 
 
 def members(keys: Keys, wanted: Keys) -> Bools:
@@ -159,14 +163,30 @@ def counting_order(codes: NDArray[np.integer[Any]], size: int) -> tuple[Ints, ND
         >>> offsets.tolist(), order.tolist()
         ([0, 1, 3], [1, 0, 2])
     """
+    return counting_sorted(codes, np.arange(codes.size, dtype=_index_type(codes.size, size)), size)
+
+
+def counting_sorted(
+    codes: NDArray[np.integer[Any]], values: NDArray[Scalar], size: int
+) -> tuple[Ints, NDArray[Scalar]]:
+    """Values in the stable order of their codes, in linear time: offsets (size + 1,) of each code, and the values.
+
+    Example:
+        >>> offsets, ordered = counting_sorted(np.array([1, 0, 1]), np.array([7, 8, 9]), 2)
+        >>> offsets.tolist(), ordered.tolist()
+        ([0, 1, 3], [8, 7, 9])
+    """
     from scipy.sparse import csr_array
 
     n = codes.size
-    small = np.int32 if max(n, size) < 2**31 - 1 else np.int64
-    numbers: NDArray[Any] = np.arange(n, dtype=small)
-    row: Any = csr_array((numbers, codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size))
+    small = _index_type(n, size)
+    row: Any = csr_array((values, codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size))
     columns = row.tocsc()
     return columns.indptr.astype(np.int64), columns.data
+
+
+def _index_type(rows: int, size: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if max(rows, size) < 2**31 - 1 else np.int64
 
 
 def compress(codes: Ints) -> tuple[Ints, Ints]:
@@ -209,11 +229,16 @@ def distinct_codes(codes: Ints) -> Ints:
 def _table(codes: Ints) -> Bools | None:
     """Which codes are there, where their range is small."""
     top = int(codes.max()) + 1
-    if top > 4 * codes.size + 65_536:
+    if not few(top, codes.size):
         return None
     there = np.zeros(top, np.bool_)
     there[codes] = True
     return there
+
+
+def few(size: int, rows: int) -> bool:
+    """Whether a table of this size costs no more than a few passes over so many rows."""
+    return size <= 4 * rows + 65_536
 
 
 def segment_of(offsets: Ints) -> Ints:

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from cxmodel import errors
 from cxmodel.data.fields import text_of
-from cxmodel.data.grouping import PARTITION
+from cxmodel.data.partitioning import PARTITION
 from cxmodel.data.sources import connect
 from cxmodel.stats.arrays import Ints, Keys, hash_texts
 from cxmodel.tallies.codec import decode, encode
