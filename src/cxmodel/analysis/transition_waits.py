@@ -70,7 +70,7 @@ def waits_of(block: Block, width: int) -> Waits:
         ends = np.where(block.until == np.iinfo(np.int64).min, block.time, block.until)
     waits, skips = block.time[1:] - ends[:-1], None if block.removed is None else block.removed[1:] > 0
     within = width * width
-    if few(within, block.events) and within < 2**31 - 1:
+    if few(4 * within, block.events) and within < 2**31 - 1:
         codes = block.touchpoint[:-1].astype(np.int32)
         codes *= width
         codes += block.touchpoint[1:]
