@@ -46,13 +46,18 @@ def drafted(path: Path) -> Generator[IO[bytes]]:
         make_folder(path.parent)
         target = Path(os.path.realpath(path))
         make_folder(target.parent)
-        draft = target.with_name(f".{target.name}.part")
+        draft = draft_of(target)
         with held(draft) as lock:
             try:
                 yield from _whole(lock.file, draft, target, closing=not lock.sure)
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
+
+
+def draft_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
 
 
 def _whole(raw: IO[bytes], draft: Path, target: Path, *, closing: bool) -> Iterator[IO[bytes]]:
@@ -64,7 +69,7 @@ def _whole(raw: IO[bytes], draft: Path, target: Path, *, closing: bool) -> Itera
         draft.chmod(stat.S_IMODE(target.stat().st_mode))
     if closing:
         raw.close()  # a system without locks does not rename open files either
-    draft.replace(target)
+    os.replace(draft, target)
     flush_folder(target.parent)
 
 
