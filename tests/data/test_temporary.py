@@ -64,9 +64,9 @@ def test_a_large_state_waits_in_files_without_a_name() -> None:
     assert same(waiting, large), "what is mapped outlives its folder"
 
 
-def test_a_disk_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = SpillFolder(0)
     monkeypatch.setattr(temporary, "_SMALL", 1)
     folder.close()
-    with pytest.raises(FullDiskError, match="no room"):
+    with pytest.raises(FullDiskError, match="not possible to write temporary files"):
         folder.settled(state(10))
