@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -127,6 +128,14 @@ def _replaced(state: object, change: Callable[[NDArray[Any]], NDArray[Any]]) -> 
         changed = {field.alias: _replaced(getattr(state, field.name), change) for field in fields(class_)}
         return cast("object", class_(**changed))
     return state
+
+
+def let_go(arrays: Iterable[NDArray[Any]]) -> None:
+    """Pages of files that were looked at no longer count as memory of this process; they come back when asked for."""
+    for array in arrays:
+        mapped = _mapping(array)
+        if mapped is not None and sys.platform != "win32":
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _is_mapped(array: NDArray[Any]) -> bool:
