@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cxmodel.data import sources
 from cxmodel.data.folders import PREFIX, sweep
 from cxmodel.data.sources import connect, large_engine
 from cxmodel.errors import InvalidValueError
@@ -91,6 +92,14 @@ def test_a_small_engine_writes_nowhere(parent: Path) -> None:
     with connect() as connection:
         assert connection.execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
         assert list(parent.iterdir()) == []
+
+
+def test_without_a_limit_the_engine_takes_half_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container of 1 GB the machine's 80 % would be the end of it."""
+    monkeypatch.setattr(sources, "free_memory", lambda: 600 * 2**20)
+    with connect() as connection:
+        asked = "SELECT current_setting('memory_limit'), current_setting('threads')"
+        assert connection.execute(asked).fetchall() == [("300.0 MiB", 1)]
 
 
 SOME = "SELECT hash(i) AS x FROM range(5000000) t(i)"  # the engine ends what it has begun before it heeds the signal

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from cxmodel.data.folders import OwnedFolder
+from cxmodel.data.memory import free_memory
 from cxmodel.data.sizes import parse_bytes
 from cxmodel.data.temporary import full_disk
 from cxmodel.errors import (
@@ -96,7 +97,8 @@ def connect(memory_limit: str | None = None, *, folder: Path | None = None) -> G
     """A private engine in memory: it keeps the order of rows, counts in UTC, prints nothing, fetches nothing.
 
     Args:
-        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left a quarter of a gibibyte in any case.
+        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left a quarter of a gibibyte in any case, and
+            without a limit half of what is free.
         folder: Where it puts what does not fit into its memory; None where nothing large is asked of it.
 
     Raises:
@@ -112,9 +114,10 @@ def connect(memory_limit: str | None = None, *, folder: Path | None = None) -> G
         # without a folder of its own the engine would write into the one that the program runs in
         "temp_directory": "" if folder is None else str(folder),
     }  # fmt: skip
-    if memory_limit:
-        limit = max(parse_bytes(memory_limit), ENGINE_NEEDS)
-        config |= {"memory_limit": f"{limit}B", "threads": str(min(limit // _PER_THREAD, os.cpu_count() or 1))}
+    # what is read needs room beside the engine, and a container's limit is not the machine's
+    limit = max(parse_bytes(memory_limit) if memory_limit else free_memory() / 2, ENGINE_NEEDS)
+    if limit < math.inf:
+        config |= {"memory_limit": f"{limit:.0f}B", "threads": f"{min(limit // _PER_THREAD, os.cpu_count() or 1):.0f}"}
     with duckdb.connect(":memory:") as connection, _in_our_words("the source"):
         for key, value in config.items():
             connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(value)}")
