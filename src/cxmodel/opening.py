@@ -75,6 +75,8 @@ def read_events(
         preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of memory (``"2GB"``); what does not fit waits in temporary files, with the same answers.
+            The engine that reads is left 256 MiB in any case; the reading says where the limit cannot be kept. Without
+            one, logs that do not fit into what the machine or the container leaves go through temporary files too.
 
     Returns:
         The journeys, prepared once.

@@ -25,7 +25,7 @@ from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Scan, collected, prepare
-from cxmodel.data.sources import open_tables
+from cxmodel.data.sources import ENGINE_NEEDS, open_tables
 from cxmodel.data.spilling import SpillShelf, spill_limit
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.temporary import SpillFolder, full_disk
@@ -140,31 +140,55 @@ def counted(counts: Mapping[str, int]) -> list[str]:
 
 def _spilled(scan: Scan, roles: Roles, limit: float) -> MemoryPopulation:
     """The population of blocks on disk: rows go through one file per partition of customers."""
-    folder, labels = SpillFolder(limit), scan.labels()
+    folder = SpillFolder(limit)
+    try:
+        return _by_partition(scan, roles, folder)
+    except BaseException as error:
+        # whoever keeps the error keeps all that it passed through: the folder must not wait for that
+        folder.close()
+        if isinstance(error, OSError):
+            raise full_disk(error) from None
+        raise
+
+
+def _by_partition(scan: Scan, roles: Roles, folder: SpillFolder) -> MemoryPopulation:
+    labels = scan.labels()
     renaming = renaming_of(labels["touchpoint"].names[1:], roles)
     vocabulary = _vocabulary(scan, renaming)
     shelf = SpillShelf(scan, folder.path, folder.rows_per_block)
     counts: Counter[str] = Counter()
     blocks: list[Callable[[], Block]] = []
-    try:
-        scan.run(shelf, shelf.tally)
-        shelf.flush()
-        shelf.close()
-        for number, arrays in shelf.partitions():
-            events, renaming, met = events_of(arrays, labels, roles, renaming)
-            counts.update(met)
-            for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
-                entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
-                blocks.append(partial(_stored, folder, entry, vocabulary))
-    except OSError as error:
-        folder.close()
-        raise full_disk(folder.path, error) from None
+    largest = 0
+    scan.run(shelf, shelf.tally)
+    shelf.flush()
+    for number, arrays in shelf.partitions():
+        events, renaming, met = events_of(arrays, labels, roles, renaming)
+        counts.update(met)
+        for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
+            entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+            blocks.append(partial(_stored, folder, entry, vocabulary))
+            largest = max(largest, int(np.diff(block.journey_offsets[block.customer_offsets]).max()))
     reading = scan.reading(shelf.tally, shelf.kept)
     reading = reading if renaming is None else renaming.told(reading)
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
-    reading = reading.noting(*counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    beyond = _beyond(folder, largest)
+    reading = reading.noting(
+        *counted(counts), *beyond, f"{len(blocks):,} blocks of journeys wait on disk, not in memory"
+    )
     return evolve(finished(StoredParts(blocks), vocabulary, roles, reading, renaming), keeper=folder)
+
+
+def _beyond(folder: SpillFolder, largest: int) -> list[str]:
+    """What cannot keep to the limit, in words."""
+    notes = []
+    if folder.limit < ENGINE_NEEDS:
+        notes.append(f"the engine that reads may take {ENGINE_NEEDS >> 20} MiB, more than the limit of memory")
+    if not folder.fits(largest):
+        notes.append(
+            f"one customer has {largest:,} events, which are looked at together: more than the limit of memory holds"
+        )
+    return notes
 
 
 def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) -> Block:
