@@ -13,15 +13,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.laws.reading import paths_of, read, whole
 
+import cxmodel as cx
 from cxmodel.analysis import paths
 from cxmodel.data import fields, grouping, rows
 from cxmodel.data.rows import KeyTable
+from cxmodel.data.sources import connect
+from cxmodel.data.texts import Texts
 from cxmodel.stats.arrays import dense_codes, mix
 from cxmodel.testing import HOSTILE, Row, reference
 
 Keys = NDArray[np.uint64]
 MASK = 2**64 - 1
 FIRST = 0x9E3779B97F4A7C15
+# texts that really collide: two and two have one hash of the engine, or one key of `Texts.keys`
+ENGINE = (("RkzBZsAr9fo2q0Ic", "8O2FsMJ6k83IO6hh"), ("pbcegEXeCWMdPKNI", "m06T3c6hTsuP623B"))
+HOUSE = (("wzJIgiIR5fbNw02u", "OV5clSDdFf8M6Wme"), ("W257T5lwMGfBDAZt", "g6jQCgFuCJVbCJhY"))
+BOTH = pytest.mark.parametrize("pairs", [ENGINE, HOUSE], ids=["engine", "house"])
+Pairs = tuple[tuple[str, str], tuple[str, str]]
 
 
 def log(customers: int = 20, journeys: int = 3, touchpoints: int = 12) -> list[Row]:
@@ -139,3 +147,54 @@ def test_more_codes_than_a_byte_and_than_two_bytes_hold() -> None:
         codes, distinct = dense_codes(np.concatenate([keys, keys[::-1]]))
         assert distinct.size == size
         assert (distinct[codes] == np.concatenate([keys, keys[::-1]])).all()
+
+
+def visits(customers: tuple[str, str], journeys: tuple[str, str], touchpoints: tuple[str, str]) -> list[Row]:
+    """Two customers with two journeys each, both with the same ids."""
+    return [
+        {
+            "customer": customers[i % 2], "journey": journeys[i // 2 % 2], "touchpoint": touchpoints[i // 3 % 2],
+            "time": f"2026-01-01T{i:02}:00",
+        }
+        for i in range(12)
+    ]  # fmt: skip
+
+
+def keys_of(a: str, b: str) -> list[bool]:
+    """Whether two texts have one hash of the engine, and one key."""
+    with connect() as engine:
+        one = engine.execute(f"SELECT {fields.hash_of('?', 0)} = {fields.hash_of('?', 0)}", [a, b]).fetchall()
+    key = Texts.of([a, b]).keys()
+    return [bool(one[0][0]), bool(key[0] == key[1])]
+
+
+def test_the_pairs_collide() -> None:
+    assert [keys_of(*pair) for pair in ENGINE] == [[True, False]] * 2
+    assert [keys_of(*pair) for pair in HOUSE] == [[False, True]] * 2
+
+
+def test_another_salt_parts_the_texts() -> None:
+    with connect() as engine:
+        for a, b in ENGINE:
+            for salt in range(1, 16):
+                query = (
+                    f"SELECT {fields.hash_of('?', salt)}, {fields.hash_of('?', salt)}, {fields.hash_of('NULL', salt)}"
+                )
+                one, other, missing = engine.execute(query, [a, b]).fetchall()[0]
+                assert one != other
+                assert missing is not None
+
+
+def test_texts_that_no_salt_parts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "hash_of", lambda text, salt: f"({fields.hash_of(text, salt)} % 2)")
+    with pytest.raises(cx.errors.InvalidValueError, match="one hash under each of 16 salts"):
+        read(log())
+
+
+@BOTH
+def test_ids_and_names_that_collide_are_read_apart(pairs: Pairs) -> None:
+    table = visits(pairs[0], pairs[1], pairs[0])
+    assert whole(read(table)) == plain(reference.trips(table))
+    wider = [{**row, "channel": pairs[1][i // 4 % 2]} for i, row in enumerate(table)]
+    found = read(wider, attributes=["channel"])
+    assert [found.events_where(channel=channel).facts.events for channel in pairs[1]] == [8, 4]
