@@ -18,7 +18,7 @@ from cxmodel.analysis import paths
 from cxmodel.data import fields, grouping, rows
 from cxmodel.data.rows import KeyTable
 from cxmodel.data.sources import connect
-from cxmodel.data.texts import Texts
+from cxmodel.data.texts import Texts, match
 from cxmodel.stats.arrays import dense_codes, mix
 from cxmodel.testing import HOSTILE, Row, reference
 
@@ -198,3 +198,99 @@ def test_ids_and_names_that_collide_are_read_apart(pairs: Pairs) -> None:
     wider = [{**row, "channel": pairs[1][i // 4 % 2]} for i, row in enumerate(table)]
     found = read(wider, attributes=["channel"])
     assert [found.events_where(channel=channel).facts.events for channel in pairs[1]] == [8, 4]
+
+
+@BOTH
+def test_ids_and_names_that_collide_are_appended_apart(pairs: Pairs) -> None:
+    table = visits(pairs[0], pairs[1], pairs[0])
+    for first in (1, 5, 11):
+        found = read(table[:first]).append(table[first:])
+        assert whole(found) == plain(reference.trips(table))
+        assert found.population.origin.source == read(table).population.origin.source
+
+
+@BOTH
+def test_answers_find_the_customer_whose_id_collides(pairs: Pairs) -> None:
+    journeys = read(visits(pairs[0], ("1", "2"), ("ask", "buy")))
+    for who in pairs[0]:
+        asked = cx.read_responses(
+            [{"who": who, "at": "2026-01-01T11:30", "score": 9}], customer="who", time="at", score="score",
+            scale=cx.Scale.nps(),
+        )  # fmt: skip
+        found = journeys.with_responses(asked)
+        assert found.attached is not None
+        assert found.attached.at_event == 1
+        [block] = found.population.parts
+        assert block.answers is not None
+        owner = block.customer[block.customer_of_journey[block.answers.journey]]
+        assert list(found.population.vocabulary.customers.texts_of(owner)) == [who]
+
+
+@BOTH
+def test_answers_find_the_journey_whose_id_collides(pairs: Pairs) -> None:
+    table = [{**row, "customer": f"of {row['journey']}"} for row in visits(("", ""), pairs[0], ("ask", "buy"))]
+    for customer in (None, "who"):
+        for trip in pairs[0]:
+            asked = cx.read_responses(
+                [{"trip": trip, "who": f"of {trip}", "at": "2026-01-01T11:30", "score": 9}],
+                customer=customer, journey="trip", time="at", score="score", scale=cx.Scale.nps(),
+            )  # fmt: skip
+            found = read(table).with_responses(asked)
+            [block] = found.population.parts
+            assert block.answers is not None
+            assert block.journey_id is not None
+            assert found.population.vocabulary.journeys is not None
+            mine = block.journey_id[block.answers.journey]
+            assert list(found.population.vocabulary.journeys.texts_of(mine)) == [trip]
+
+
+@BOTH
+def test_facts_join_the_ids_that_collide(pairs: Pairs) -> None:
+    journeys = read(visits(pairs[0], pairs[1], ("ask", "buy")))
+    for customer in pairs[0]:
+        for journey in pairs[1]:
+            table = [{"who": customer, "trip": journey, "late": "yes"}]
+            for roles in ({"customer": "who"}, {"customer": "who", "journey": "trip"}):
+                found = journeys.with_attributes(table, columns=["late"], **roles).where(late="yes")
+                ids = {(who, trip) for who, trip, _ in whole(found)}
+                assert ids == {(customer, trip) for trip in pairs[1] if "journey" not in roles or trip == journey}
+
+
+@BOTH
+def test_the_position_of_a_customer_whose_id_collides(pairs: Pairs) -> None:
+    journeys = read(visits(pairs[0], ("1", "2"), ("ask", "buy")))
+    since = [journeys.position(who, goal="buy").since for who in pairs[0]]
+    assert [each.hour if each else None for each in since] == [10, 11]
+
+
+@BOTH
+def test_names_that_collide_keep_their_rules(pairs: Pairs) -> None:
+    one, other = pairs[0]
+    table = visits(("ann", "bob"), ("1", "2"), pairs[0])
+    rules = [cx.Rule.exact(one, to="one"), cx.Rule.exact(other, to="other")]
+    every = read(table, rules=rules)
+    assert {name: data["count"] for name, data in every.graph().nodes(data=True)} == {"one": 6, "other": 6}
+    first = sum(row["touchpoint"] == one for row in table[:4])
+    assert 0 < first < 4
+    appended = read(table[:4], rules=rules).append(table[4:])
+    assert appended.vocabulary_report == every.vocabulary_report
+    assert whole(appended) == whole(every)
+
+
+@given(
+    left=st.lists(st.sampled_from([*HOUSE[0], *HOUSE[1], "", "a", "b"]), max_size=9),
+    right=st.sets(st.sampled_from([*HOUSE[0], *HOUSE[1], "", "a", "c"])),
+)
+def test_texts_are_matched_by_their_bytes(left: list[str], right: set[str]) -> None:
+    there = sorted(right)
+    found = match(Texts.of(left), Texts.of(there)).tolist()
+    assert found == [there.index(text) if text in right else -1 for text in left]
+
+
+def test_customers_with_one_key_are_drawn_together() -> None:
+    """The key of a customer says who is drawn, resampled and sent where: two who share it go together, as two."""
+    table = visits(HOUSE[0], ("1", "2"), ("ask", "buy"))
+    journeys = read(table)
+    counts = {journeys.sample(0.5, seed=seed).facts.customers for seed in range(20)}
+    assert counts == {0, 2}
+    assert whole(journeys.sample(1.0)) == plain(reference.trips(table))
