@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from cxmodel.data import fields, grouping, rows
 from cxmodel.data.rows import KeyTable
 from cxmodel.data.sources import connect
 from cxmodel.data.texts import Texts, match
-from cxmodel.stats.arrays import dense_codes, mix
+from cxmodel.stats.arrays import dense_codes, exact_codes, mix
 from cxmodel.testing import HOSTILE, Row, reference
 
 Keys = NDArray[np.uint64]
@@ -285,6 +286,112 @@ def test_texts_are_matched_by_their_bytes(left: list[str], right: set[str]) -> N
     there = sorted(right)
     found = match(Texts.of(left), Texts.of(there)).tolist()
     assert found == [there.index(text) if text in right else -1 for text in left]
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1)), max_size=20),
+    buckets=st.sampled_from([1, 2, 2**64 - 1]),
+)
+def test_exact_codes(parts: list[tuple[int, int, int]], buckets: int) -> None:
+    table = np.array(parts, np.uint64).reshape(-1, 3)
+    key = mix(table @ np.array([1, 10, 100], np.uint64)) % np.uint64(buckets)
+    codes, first = exact_codes(key, *table.T)
+    assert [parts[row] for row in first[codes].tolist()] == parts
+    assert [parts.index(parts[row]) for row in first.tolist()] == first.tolist()
+    assert len({parts[row] for row in first.tolist()}) == first.size
+
+
+def test_journeys_of_two_customers_with_one_key() -> None:
+    """mix(journey) ^ mix(customer, 3) is the same for both."""
+    other = -5213634297468607478
+    assert mixed(1) ^ mixed(1, 3) == mixed(other) ^ mixed(2, 3)
+    table = [
+        {"customer": who, "journey": trip, "touchpoint": what, "time": f"2026-01-0{day}"}
+        for day, (who, trip, what) in enumerate([(1, 1, "a"), (2, other, "b"), (1, 1, "c"), (2, 1, "d")], 1)
+    ]
+    assert whole(read(numbered(table), journey="journey")) == plain(reference.trips(table))
+
+
+def numbered(table: list[dict[str, Any]]) -> pa.Table:
+    """Ids as whole numbers, which are their own keys; a list of dicts would give them as texts."""
+    found = pa.Table.from_pylist(table)
+    assert found.schema.field("customer").type == pa.int64()
+    return found
+
+
+def mixed(key: int, seed: int = 0) -> int:
+    return int(mix(np.array([key], np.int64).view(np.uint64), seed)[0])
+
+
+@pytest.mark.parametrize("other", [1256713499827850212, 354357900789335187])
+def test_starts_and_completes_with_one_key(other: int) -> None:
+    """Customer 7 at the first touchpoint, another at the second: mixed in one of two ways, their keys are equal."""
+    assert mixed(other) in (mixed(7) ^ mixed(0, 1) ^ mixed(1, 1), mixed(7) ^ 0 ^ 1)
+    table = [
+        {"customer": 7, "touchpoint": "a", "time": "2026-01-01", "phase": "start"},
+        {"customer": other, "touchpoint": "b", "time": "2026-01-02", "phase": "complete"},
+    ]
+    found = read(numbered(table), lifecycle=("phase", "start", "complete"))
+    assert (found.facts.customers, found.facts.events) == (2, 2)
+    assert {"1 starts without an end", "1 ends without a start"} <= set(found.reading.notes)
+
+
+@BOTH
+def test_starts_and_completes_of_ids_that_collide(pairs: Pairs) -> None:
+    (ann, bob), (one, other) = pairs
+    done = ((ann, one), (bob, other))
+    things = [(who, trip, *each) for who in (ann, bob) for trip in (one, other) for each in done]
+    table = [
+        {"customer": who, "journey": trip, "touchpoint": what, "time": f"2026-01-{day:02}", "phase": phase, "no": no}
+        for phase, first in (("start", 1), ("complete", 11))
+        for day, (who, trip, what, no) in enumerate(things, first)
+    ]
+    found = read(table, lifecycle=("phase", "start", "complete"), instance="no")
+    assert "8 pairs of start and end" in found.reading.notes
+    assert found.facts.events == 8
+
+
+def test_an_instance_that_is_missing_is_not_the_instance_0() -> None:
+    """Of whole numbers, the key of an id that is missing is 0."""
+    table = pa.table({
+        "customer": ["a"] * 4, "touchpoint": ["x"] * 4, "time": [f"2026-01-0{day}" for day in range(1, 5)],
+        "phase": ["start", "start", "complete", "complete"], "no": pa.array([None, 0, 0, None], pa.int64()),
+    })  # fmt: skip
+    found = read(table, lifecycle=("phase", "start", "complete"), instance="no")
+    [block] = found.population.parts
+    assert block.until is not None
+    assert ((block.until - block.time) // 86_400_000_000).tolist() == [3, 1]
+
+
+def test_facts_of_pairs_with_one_key() -> None:
+    """mix(customer) ^ mix(journey, 3) is the same for the journey that is named and for one that is not."""
+    other = -4829140984778377152
+    assert mixed(1) ^ mixed(1, 3) == mixed(2) ^ mixed(other, 3)
+    table = [
+        {"customer": who, "journey": trip, "touchpoint": "a", "time": "2026-01-01"}
+        for who, trip in ((1, 1), (2, other))
+    ]
+    late = [{"who": 1, "trip": 1, "late": "yes"}]
+    found = read(numbered(table), journey="journey").with_attributes(
+        late, customer="who", journey="trip", columns=["late"]
+    )
+    assert [(who, trip) for who, trip, _ in whole(found.where(late="yes"))] == [("1", "1")]
+
+
+def test_paths_that_really_have_one_key() -> None:
+    one = "0000011000101001000001100000001000010000000010000100110100101111000000100001010111010100"
+    other = "1111100110010110110110001011010111101001011100010001000001010000001000011000100000001010"
+    assert np.unique(paths.path_keys(np.array([0, 88, 176]), codes_of(one + other), 0)).size == 1
+    table = [
+        {"customer": who, "touchpoint": name, "time": f"2026-01-01T{i // 60:02}:{i % 60:02}"}
+        for who, path in (("ann", one), ("bob", other), ("cem", one))
+        for i, name in enumerate(path)
+    ]
+    assert paths_of(read(table)) == {tuple(one): 2, tuple(other): 1}
+
+
+def codes_of(path: str) -> NDArray[np.uint8]:
+    return np.array([int(name) for name in path], np.uint8)
 
 
 def test_customers_with_one_key_are_drawn_together() -> None:

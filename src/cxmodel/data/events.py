@@ -104,7 +104,8 @@ def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
 def _in_memory(scan: Scan, roles: Roles) -> Intake:
     rows = collected(scan)
     renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
-    events, renaming, counts = events_of(rows.arrays, rows.labels, roles, renaming)
+    marks = {f"{role}:mark": absent for role, absent in rows.absent.items()}
+    events, renaming, counts = events_of({**rows.arrays, **marks}, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
     if not events.time.size:
         raise NoRowsError("no event could be kept", hint=str(reading))
@@ -127,7 +128,8 @@ def events_of(
     events, counts = event_rows(arrays, labels), dict[str, int]()
     if roles.lifecycle is not None:
         rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
-        events, counts = pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+        instance = [arrays[name] for name in ("instance", "instance:mark") if name in arrays]
+        events, counts = pair(events, rule, arrays["lifecycle"], instance)
     events, wrong = ends_after_begins(events)
     counts |= wrong
     return events if renaming is None else renaming.renamed(events), renaming, counts
