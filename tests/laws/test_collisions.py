@@ -401,3 +401,44 @@ def test_customers_with_one_key_are_drawn_together() -> None:
     counts = {journeys.sample(0.5, seed=seed).facts.customers for seed in range(20)}
     assert counts == {0, 2}
     assert whole(journeys.sample(1.0)) == plain(reference.trips(table))
+
+
+SAME_EVENTS = {
+    "one journey": ["ann 1", "ann 1", "ann 1", "ann 1", "ann 1", "ann 1"],
+    "two journeys": ["ann 1", "ann 1", "ann 1", "ann 2", "ann 2", "ann 2"],
+    "two journeys, cut elsewhere": ["ann 1", "ann 1", "ann 2", "ann 2", "ann 2", "ann 2"],
+    "two customers": ["ann 1", "ann 1", "ann 1", "bob 2", "bob 2", "bob 2"],
+    "three journeys": ["ann 1", "ann 1", "bob 2", "bob 2", "bob 3", "bob 3"],
+    "other owners": ["ann 1", "ann 1", "bob 2", "bob 2", "ann 3", "ann 3"],
+    "other middles": ["ann 1", "bob 2", "ann 1", "bob 2", "ann 1", "bob 2"],
+    "other middles, too": ["ann 1", "bob 2", "bob 2", "ann 1", "ann 1", "bob 2"],
+}
+
+
+def cut(owners: Sequence[str]) -> list[Row]:
+    split = [owner.split() for owner in owners]
+    return [
+        {"customer": who, "journey": trip, "touchpoint": "abc"[i % 3], "time": f"2026-01-01T0{i}:00"}
+        for i, (who, trip) in enumerate(split)
+    ]
+
+
+def test_the_same_events_in_other_journeys_are_another_log() -> None:
+    prints = {name: read(cut(owners)).population.origin.source for name, owners in SAME_EVENTS.items()}
+    assert len(set(prints.values())) == len(prints)
+    a, b = (read(cut(SAME_EVENTS[name])).measure(cx.metrics.Length()) for name in ("one journey", "three journeys"))
+    with pytest.raises(cx.errors.NotComparableError):
+        a.minus(b)
+
+
+@pytest.mark.parametrize("owners", SAME_EVENTS.values(), ids=SAME_EVENTS)
+def test_one_log_has_one_fingerprint(owners: Sequence[str], tmp_path: Any) -> None:
+    table = cut(owners)
+    expected = read(table).population.origin.source
+    renamed = [{**row, "customer": {"ann": "b", "bob": "a"}[str(row["customer"])]} for row in table]
+    assert read(table[::-1]).population.origin.source == expected
+    assert read(table[1:]).append(table[:1]).population.origin.source == expected
+    assert read(renamed).population.origin.source == expected
+    assert read(table, memory_limit="1KB").population.origin.source == expected
+    read(table[1:]).save(tmp_path / "kept")
+    assert cx.open_journeys(tmp_path / "kept").append(table[:1]).population.origin.source == expected
