@@ -162,7 +162,10 @@ class Block:
 
     @cached_property
     def customer_key(self) -> Keys:
-        """(customers,) 64-bit hash of the id's text: equal on every engine; seeds resampling and sampling."""
+        """(customers,) 64-bit hash of the id's text: equal on every engine; seeds resampling and sampling.
+
+        Customers may share one: they are drawn together then, which does no harm. It does not stand for a customer.
+        """
         return self.vocabulary.customers.stable(self.customer)
 
     @cached_property

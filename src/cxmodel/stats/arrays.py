@@ -139,6 +139,34 @@ def _thrown(keys: Keys, turn: int, bits: int) -> tuple[NDArray[np.int32], NDArra
     return number[slots], missed, owner[used]
 
 
+def exact_codes(key: Keys, *parts: NDArray[Any]) -> tuple[NDArray[np.signedinteger[Any]], Ints]:
+    """Dense codes of rows that are equal in every part, and the first row of each.
+
+    Args:
+        key: (n,) a hash of the parts. Where rows that differ share one it is seen, and the parts are sorted instead.
+        parts: What makes a row, (n,) each.
+
+    Example:
+        >>> a, b = np.array([1, 2, 1]), np.array([5, 5, 5])
+        >>> codes, first = exact_codes(np.zeros(3, np.uint64), a, b)
+        >>> codes.tolist(), first.tolist()
+        ([0, 1, 0], [0, 1])
+    """
+    codes, distinct = dense_codes(key)
+    first = np.full(distinct.size, key.size)
+    first[codes[::-1]] = np.arange(key.size)[::-1]
+    if all((part[first[codes]] == part).all() for part in parts):
+        return codes, first
+    order = np.lexsort(parts[::-1])
+    fresh = np.zeros(key.size, np.bool_)
+    fresh[0] = True
+    for part in parts:
+        fresh[1:] |= part[order[1:]] != part[order[:-1]]
+    exact = np.empty(key.size, np.int64)
+    exact[order] = np.cumsum(fresh) - 1
+    return exact, order[fresh]
+
+
 def members(keys: Keys, wanted: Keys) -> Bools:
     """(keys,) whether each is among the wanted ones: a small table lets few through, and those are looked up.
 
