@@ -152,17 +152,6 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) else None
 
 
-def alive(process: int) -> bool:
-    """Whether a process with this number runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def full_disk(error: OSError) -> FullDiskError:
     """The error for temporary files that cannot be written, in words."""
     if isinstance(error, FullDiskError):
