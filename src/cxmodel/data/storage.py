@@ -98,6 +98,7 @@ def _write(population: MemoryPopulation, folder: Path, results: Mapping[str, byt
             "window": list(population.origin.window), "rejected": population.origin.rejected,
         },
         "currency": population.currency,
+        "inactivity": population.inactivity, "catalogues": list(population.catalogues),
         "roles": None if population.roles is None else _roles_document(population.roles),
         "identifiers": ids,
         "blocks": blocks,
@@ -224,6 +225,7 @@ def load(path: Path, *, verify: bool = True) -> MemoryPopulation:
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
         currency=manifest["currency"], roles=(roles := _roles(manifest["roles"])), renaming=_renaming(ids, roles),
+        inactivity=manifest.get("inactivity"), catalogues=tuple(manifest.get("catalogues", ())),
     )  # fmt: skip
 
 
