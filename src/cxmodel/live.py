@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -181,26 +180,35 @@ class _Kept:
             check(tally, cells)
         requests = [apart(Request(tally, cells)) for tally in self._tallies]
         one_pass = pass_of(requests)
-        states = reduce(one_pass.merge, self._states(population.parts, cells), one_pass.start)
+        states = reduce(one_pass.merge, self._states(population.parts, cells, population.threads), one_pass.start)
         results = results_of(population, requests, deque(states))
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _states(self, blocks: Sequence[Block], cells: Cells[Any]) -> list[States]:
+    def _states(self, blocks: Sequence[Block], cells: Cells[Any], threads: int) -> list[States]:
         """What was seen in each block, in their order."""
         with self._guard:
-            if any(_value(cells, name) != value for name, value in self._asked.items()):
+            if not _agree(self._asked, cells):
                 self._seen, self._asked = WeakKeyDictionary(), {}
-            asked, seen = self._asked, self._seen
+            seen = self._seen
             known = [seen.get(block) for block in blocks]
         fresh = [block for block, states in zip(blocks, known, strict=True) if states is None]
-        watched = cast("Any", evolve(cells, facts=cast("Any", _Watched(cells, "facts", asked)),
-                                     origin=cast("Any", _Watched(cells, "origin", asked))))  # fmt: skip
+        asked: dict[str, object] = {}
+        facts, origin = (cast("Any", _Watched(cells, part, asked)) for part in ("facts", "origin"))
+        watched = evolve(cells, facts=facts, origin=origin)
         look = pass_of([apart(Request(tally, watched)) for tally in self._tallies]).look
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
             found = dict(zip(fresh, pool.map(partial(_visited, look), fresh), strict=True))
         with self._guard:
-            seen.update(found)
+            # whoever reads an older or a newer snapshot meanwhile may have asked for facts that differ
+            if self._seen is seen and _agree(self._asked, cells):
+                self._asked.update(asked)
+                seen.update(found)
         return [found[block] if states is None else states for block, states in zip(blocks, known, strict=True)]
+
+
+def _agree(asked: Mapping[str, object], cells: Cells[Any]) -> bool:
+    """Whether what was asked of other facts would be answered the same here."""
+    return all(_value(cells, path) == value for path, value in asked.items())
 
 
 def _visited(look: Callable[[Block], States], block: Block) -> States:

@@ -80,6 +80,21 @@ def test_saved_journeys_grow(tmp_path: Any) -> None:
     assert answers(grown) == answers(read(rows))
 
 
+def test_grown_journeys_are_saved(tmp_path: Any) -> None:
+    rows = dated(
+        [
+            {"who": f"c{i % 40}", "trip": "1", "what": "abc"[i % 3], "minute": i % 50, "via": "web", "late": "no"}
+            for i in range(400)
+        ]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "SMALLEST", 50)
+        grown = read(rows[:300]).append(rows[300:399]).append(rows[399])
+        assert len(grown.population.parts) > 1
+    grown.save(tmp_path / "kept")
+    assert answers(cx.open_journeys(tmp_path / "kept")) == answers(grown) == answers(read(rows))
+
+
 def test_what_was_selected_takes_no_more_rows() -> None:
     rows = dated([{"who": "ann", "trip": "1", "what": "pay", "minute": 1, "via": "web", "late": "no"}])
     with pytest.raises(InvalidValueError, match="channel is web"):

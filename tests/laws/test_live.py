@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Thread
 from typing import Any
@@ -123,10 +124,24 @@ def test_only_changed_blocks_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_hangs_on_the_end_of_the_data_is_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "SMALLEST", 100)
     live = cx.Live(read(many(50)), Silence())
-    before = live.now.results
-    after = live.append({"who": "c7", "trip": "1", "what": "ad", "at": "2026-01-01 11:00"})
-    assert after.results == after.journeys.measure(Silence())
-    assert after.results.value != before.value
+    first = live.now
+    moments = [
+        first,
+        *(live.append({"who": "c7", "trip": "1", "what": "ad", "at": f"2026-01-01 1{i}:00"}) for i in (1, 2)),
+    ]
+    for snapshot in (moments[1], moments[0], moments[2]):
+        assert snapshot.results == snapshot.journeys.measure(Silence())
+    assert len({snapshot.results.value for snapshot in moments}) == 3
+
+
+def test_readers_of_snapshots_with_other_ends_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 100)
+    live = cx.Live(read(many(50)), Silence())
+    event = {"who": "c7", "trip": "1", "what": "ad"}
+    moments = [live.append({**event, "at": f"2026-01-01 11:{i:02}"}) for i in range(24)]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(lambda snapshot: snapshot.results, moments))
+    assert found == [snapshot.journeys.measure(Silence()) for snapshot in moments]
 
 
 def test_inactivity_moves_with_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
