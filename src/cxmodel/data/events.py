@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -24,12 +24,12 @@ from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
-from cxmodel.data.rows import Scan, collected, prepare
+from cxmodel.data.rows import Rows, Scan, collected, prepare
 from cxmodel.data.sources import ENGINE_NEEDS, open_tables
 from cxmodel.data.spilling import SpillShelf, spill_limit
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.temporary import SpillFolder, full_disk
-from cxmodel.data.texts import Texts
+from cxmodel.data.texts import Identifiers
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
@@ -51,13 +51,17 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         UnknownColumnError: When a named column is not there.
         InvalidValueError: When a rule holds an expression that the engine does not know.
     """
+    roles = evolve(roles, tz=tz)
     fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
         limit = spill_limit(scan, memory_limit)
         if limit is not None:
             return _spilled(scan, roles, limit)
-        intake = _in_memory(scan, roles)
+        rows = collected(scan)
+    intake = intake_of(rows, roles, renaming_of(rows.labels["touchpoint"].names[1:], roles))
+    if not intake.rows.time.size:
+        raise NoRowsError("no event could be kept", hint=str(intake.reading))
     return finished(group(intake.rows, intake.vocabulary), intake.vocabulary, roles, intake.reading, intake.renaming)
 
 
@@ -69,13 +73,6 @@ class Intake:
     vocabulary: Vocabulary
     reading: Reading
     renaming: Renaming | None
-
-
-def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> Intake:
-    """Events in the order of the source."""
-    fields = fields_of(roles)
-    with open_tables(source, [each.column for each in fields]) as (connection, tables):
-        return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
 
 
 def fields_of(roles: Roles) -> list[Field]:
@@ -91,25 +88,30 @@ def fields_of(roles: Roles) -> list[Field]:
     return roles.fields()
 
 
-def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
-    labels, identifiers = scan.labels(), scan.identifiers()
+def _vocabulary(
+    roles: Iterable[str], labels: Mapping[str, Labels], ids: Mapping[str, Identifiers], renaming: Renaming | None
+) -> Vocabulary:
     return Vocabulary(
         touchpoints=labels["touchpoint"].names[1:] if renaming is None else renaming.touchpoints,
-        columns={role[1:]: labels.get(role) for role in scan.kinds() if _is(role, "=")},
-        customers=identifiers["customer"],
-        journeys=identifiers.get("journey"),
+        columns={role[1:]: labels.get(role) for role in roles if _is(role, "=")},
+        customers=ids["customer"],
+        journeys=ids.get("journey"),
     )
 
 
-def _in_memory(scan: Scan, roles: Roles) -> Intake:
-    rows = collected(scan)
-    renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
+def intake_of(rows: Rows, roles: Roles, renaming: Renaming | None) -> Intake:
+    """Rows as events; there may be none.
+
+    Args:
+        rows: What was read.
+        roles: How.
+        renaming: What the rules make of the names; None without rules.
+    """
     marks = {f"{role}:mark": absent for role, absent in rows.absent.items()}
     events, renaming, counts = events_of({**rows.arrays, **marks}, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
-    if not events.time.size:
-        raise NoRowsError("no event could be kept", hint=str(reading))
-    return Intake(events, _vocabulary(scan, renaming), reading.noting(*counted(counts)), renaming)
+    vocabulary = _vocabulary(rows.arrays, rows.labels, rows.identifiers, renaming)
+    return Intake(events, vocabulary, reading.noting(*counted(counts)), renaming)
 
 
 def events_of(
@@ -156,7 +158,7 @@ def _spilled(scan: Scan, roles: Roles, limit: float) -> MemoryPopulation:
 def _by_partition(scan: Scan, roles: Roles, folder: SpillFolder) -> MemoryPopulation:
     labels = scan.labels()
     renaming = renaming_of(labels["touchpoint"].names[1:], roles)
-    vocabulary = _vocabulary(scan, renaming)
+    vocabulary = _vocabulary(scan.kinds(), labels, scan.identifiers(), renaming)
     shelf = SpillShelf(scan, folder.path, folder.rows_per_block)
     counts: Counter[str] = Counter()
     blocks: list[Callable[[], Block]] = []
@@ -175,9 +177,7 @@ def _by_partition(scan: Scan, roles: Roles, folder: SpillFolder) -> MemoryPopula
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
     beyond = _beyond(folder, largest)
-    reading = reading.noting(
-        *counted(counts), *beyond, f"{len(blocks):,} blocks of journeys wait on disk, not in memory"
-    )
+    reading = reading.noting(*counted(counts), *beyond, waiting_on_disk(len(blocks)))
     return evolve(finished(StoredParts(blocks), vocabulary, roles, reading, renaming), keeper=folder)
 
 
@@ -193,14 +193,18 @@ def _beyond(folder: SpillFolder, largest: int) -> list[str]:
     return notes
 
 
+def waiting_on_disk(blocks: int) -> str:
+    """How many blocks are not in memory, in words."""
+    return f"{blocks:,} blocks of journeys wait on disk, not in memory"
+
+
 def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) -> Block:
     return block_of(read_arrays(folder.path, entry, verify=False), vocabulary)
 
 
 def finished(
-    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None,
-    ledger: Ledger | None = None,
-) -> MemoryPopulation:  # fmt: skip
+    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None
+) -> MemoryPopulation:
     """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted.
 
     Args:
@@ -209,22 +213,42 @@ def finished(
         roles: How they were read.
         reading: What became of the rows.
         renaming: What became of the names.
-        ledger: What is counted over the blocks, where it is known.
     """
     facts = constant(parts, roles.attributes)
     blocks = after(parts, lambda block: promoted(block, facts)) if facts else parts
-    ledger = ledger or ledger_of(blocks, vocabulary, roles)
-    notes = oddities(facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
-    reading = reading.noting(*notes, *(renaming.report().notes() if renaming else ()))
-    found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
-    described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
-    vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
+    ledger = evolve(ledger_of(blocks, vocabulary, roles), facts=tuple(facts), spans=spans_of(blocks, list(roles.named)))
+    vocabulary = described(vocabulary, roles, ledger)
     blocks = after(blocks, lambda block: evolve(block, vocabulary=vocabulary))
+    reading = reading.noting(*findings(blocks, ledger, renaming))
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
         renaming=renaming, ledger=None if isinstance(blocks, StoredParts) else ledger.of(blocks),
         origin=Origin(source=digest(ledger.keys), rejected=reading.rejected_rows),
     )  # fmt: skip
+
+
+def ledger_again(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
+    """Count over blocks that were finished before, in which facts of journeys and touchpoints were found."""
+    facts = tuple(name for name in roles.attributes if blocks and name in blocks[0].journey_columns)
+    return evolve(ledger_of(blocks, vocabulary, roles), facts=facts, spans=spans_of(blocks, list(roles.named)))
+
+
+def findings(blocks: Sequence[Block], ledger: Ledger, renaming: Renaming | None) -> list[str]:
+    """What the events and the rules showed, in words: true of these events, and of no part of them."""
+    notes = oddities(ledger.facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
+    return [*notes, *(renaming.report().notes() if renaming else ())]
+
+
+def described(vocabulary: Vocabulary, roles: Roles, ledger: Ledger) -> Vocabulary:
+    """Named columns that hold one value at each touchpoint describe the touchpoint as well as the event."""
+    before = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
+    found = {}
+    for name, (lowest, highest) in ledger.spans.items():
+        labels = vocabulary.columns[name]
+        fact = None if labels is None else one_code(lowest, highest, labels)
+        if fact is not None:
+            found[name] = fact
+    return vocabulary.changed(touchpoint_columns={**before, **found})
 
 
 def event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
@@ -253,18 +277,13 @@ def _rank(array: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
     return np.concatenate([[-np.inf], numbers])[array]  # type: ignore[no-any-return]
 
 
-def _touchpoint_facts(
-    blocks: Sequence[Block], vocabulary: Vocabulary, names: Sequence[str]
-) -> dict[str, tuple[NDArray[Any], Labels]]:
-    """Named columns that hold one value at each touchpoint: they describe the touchpoint as well as the event."""
-    facts = {}
-    for name in names:
-        labels = vocabulary.columns[name]
+def spans_of(blocks: Sequence[Block], names: Sequence[str]) -> dict[str, tuple[Ints, Ints]]:
+    """Lowest and highest code of named columns at each touchpoint."""
+    spans = {}
+    for name in names if blocks else ():
         lowest, highest = zip(*(codes_by_touchpoint(block, name) for block in blocks), strict=True)
-        found = None if labels is None else one_code(np.minimum.reduce(lowest), np.maximum.reduce(highest), labels)
-        if found is not None:
-            facts[name] = found
-    return facts
+        spans[name] = np.minimum.reduce(lowest), np.maximum.reduce(highest)
+    return spans
 
 
 def codes_by_touchpoint(block: Block, name: str) -> tuple[Ints, Ints]:
@@ -290,7 +309,7 @@ def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any],
 
 def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
     """Count over some blocks, which are looked at side by side."""
-    names = Texts.of(vocabulary.touchpoints).keys()
+    names = vocabulary.touchpoint_keys
 
     def counts(number: int) -> tuple[int, int, int]:
         block = blocks[number]
@@ -299,8 +318,11 @@ def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> 
         block.forget()
         return found
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        each = list(pool.map(counts, range(len(blocks))))
+    if len(blocks) < 2:
+        each = [counts(number) for number in range(len(blocks))]
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            each = list(pool.map(counts, range(len(blocks))))
     keys, crossed, twins = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0, 0)
     return Ledger(keys % 2**64, crossed, twins)
 
@@ -317,6 +339,8 @@ def oddities(facts: Sequence[str], crossed: int, twins: int) -> list[str]:
 
 def giants(block: Block) -> list[str]:
     """Customers with more events than a customer has, in words."""
+    if block.events <= GIANT:
+        return []
     events = block.journey_offsets[block.customer_offsets]
     names = block.vocabulary.customers
     return [

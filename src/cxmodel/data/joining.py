@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.attaching import shared_ids
-from cxmodel.data.blocks import Block, Labels
+from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.rows import Rows, read_rows
@@ -191,13 +191,22 @@ def _examples(population: MemoryPopulation, rows: Rows, role: str) -> str:
     return f"here {listed(list(identifiers.texts_of(np.unique(here)[:3])))}, there {listed(list(there))}"
 
 
-Catalogue = Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]
+Entries = Mapping[str, Mapping[str, str | None]]
+Catalogue = Entries | Iterable[Touchpoint]
 
 
 def with_touchpoints(population: Population, catalogue: Catalogue) -> Population:
     """Facts about touchpoints: stage, channel, department, kind, initiator, moment."""
-    entries = _entries(catalogue)
-    vocabulary = population.vocabulary
+    entries = entries_of(catalogue)
+    wider, notes = described_by(population.vocabulary, entries)
+    described = population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
+    if isinstance(described, MemoryPopulation):
+        return evolve(described, catalogues=(*described.catalogues, entries))
+    return described
+
+
+def described_by(vocabulary: Vocabulary, entries: Entries) -> tuple[Vocabulary, list[str]]:
+    """The vocabulary with the facts of a catalogue, and how well that met it, in words."""
     strange = [name for name in entries if name not in vocabulary.touchpoint_codes]
     bare = [name for name in vocabulary.touchpoints if name not in entries]
     columns = dict(vocabulary.touchpoint_columns)
@@ -205,16 +214,16 @@ def with_touchpoints(population: Population, catalogue: Catalogue) -> Population
         texts = [entries.get(name, {}).get(fact) for name in vocabulary.touchpoints]
         if any(texts):
             columns[fact] = _coded(texts, [facts.get(fact) for facts in entries.values()])
-    wider = evolve(vocabulary, touchpoint_columns=columns)
     notes = [
         f"touchpoint catalogue describes {len(entries) - len(strange):,} of {len(vocabulary.touchpoints):,} touchpoints"
     ]
     notes += [f"not described: {listed(bare)}"] if bare else []
     notes += [f"described but never met: {listed(strange)}"] if strange else []
-    return population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
+    return vocabulary.changed(touchpoint_columns=columns), notes
 
 
-def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
+def entries_of(catalogue: Catalogue) -> Entries:
+    """Touchpoint → its facts, checked."""
     if isinstance(catalogue, Mapping):
         # building each entry checks its words
         for name, facts in catalogue.items():
@@ -222,7 +231,7 @@ def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
             if strange is not None:
                 raise UnknownNameError(f"touchpoint {name!r}: {unknown('fact', strange, TOUCHPOINT_FACTS)}")
             Touchpoint(name, **{key: value for key, value in facts.items() if value is not None})  # type: ignore[arg-type]
-        return cast("dict[str, Mapping[str, str | None]]", dict(catalogue))
+        return cast("Entries", {name: dict(facts) for name, facts in catalogue.items()})
     return {each.name: {fact: getattr(each, fact) for fact in TOUCHPOINT_FACTS} for each in catalogue}
 
 

@@ -219,7 +219,7 @@ class Scan:
         for plan in self.plans:
             if plan.field.kind == "time":
                 role = plan.field.role
-                _to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
+                to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
 
     def identifiers(self) -> dict[str, Identifiers]:
         """Role of an id → its distinct ids."""
@@ -477,7 +477,8 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, t
     )
 
 
-def _to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
+def to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
+    """Wall clocks of a zone become instants, in place; those that name theirs are instants already."""
     naive = np.flatnonzero(~zoned & (times != np.iinfo(np.int64).min))
     wall: Ints = times[naive]
     times[naive], moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)

@@ -133,6 +133,7 @@ def _write(prepared: Prepared, folder: Path, mark: str) -> Entry:
             "window": list(population.origin.window), "rejected": population.origin.rejected,
         },
         "currency": population.currency,
+        "inactivity": population.inactivity, "catalogues": list(population.catalogues),
         "roles": None if population.roles is None else _roles_document(population.roles),
         "attached": None if prepared.attached is None else prepared.attached.to_dict(),
         "matched": [asdict(each) for each in prepared.matched],
@@ -301,6 +302,7 @@ def _population(manifest: Entry, parts: Sequence[Block], vocabulary: Vocabulary,
     return MemoryPopulation(
         parts=parts, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
         currency=manifest["currency"], roles=(roles := _roles(manifest["roles"])), renaming=_renaming(ids, roles),
+        inactivity=manifest.get("inactivity"), catalogues=tuple(manifest.get("catalogues", ())),
     )  # fmt: skip
 
 

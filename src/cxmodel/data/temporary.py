@@ -84,12 +84,12 @@ class SpillFolder:
         Args:
             state: Frozen attrs classes, arrays, and tuples and mappings of these.
         """
-        held = sum(array.nbytes for array in _arrays(state) if not _is_mapped(array))
+        held = sum(array.nbytes for array in _arrays(state) if not is_mapped(array))
         return cast("S", _replaced(state, self._aside)) if held > self.limit / _SHARE else state
 
     def _aside(self, array: NDArray[Any]) -> NDArray[Any]:
         """The same array out of a file, which goes with it."""
-        if array.nbytes < _SMALL or array.dtype.hasobject or _is_mapped(array):
+        if array.nbytes < _SMALL or array.dtype.hasobject or is_mapped(array):
             return array
         try:
             with tempfile.TemporaryFile(dir=self.path) as out:
@@ -138,7 +138,7 @@ def let_go(arrays: Iterable[NDArray[Any]]) -> None:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _is_mapped(array: NDArray[Any]) -> bool:
+def is_mapped(array: NDArray[Any]) -> bool:
     """Whether the numbers lie in a file."""
     return _mapping(array) is not None
 

@@ -19,6 +19,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 _AT_ONCE: Final = 2**21
 _SHORT: Final = 64
+_FEW: Final = 2
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _DIGITS: Final = np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")
 _FOUR_DIGITS: Final = _DIGITS.astype(np.uint8).view(np.uint32).ravel()
@@ -174,8 +175,11 @@ def members(keys: Keys, wanted: Keys) -> Bools:
         >>> members(np.array([7, 9, 7], np.uint64), np.array([7, 8], np.uint64)).tolist()
         [True, False, True]
     """
-    if not wanted.size:
-        return np.zeros(keys.size, np.bool_)
+    if wanted.size <= _FEW:
+        found = np.zeros(keys.size, np.bool_)
+        for key in wanted:
+            found |= keys == key
+        return found
     shift = np.uint64(64 - max(8, int(wanted.size).bit_length() + 4))
     there = np.zeros(1 << 64 - int(shift), np.bool_)
     there[wanted * np.uint64(_GOLDEN) >> shift] = True
