@@ -162,6 +162,12 @@ def test_questions_asked_at_once_are_one_job(spark: SparkSession, frame: DataFra
     # attaching has told the facts
     assert jobs(lambda: asked[0].measure(*metrics, cx.metrics.Csat(question="feeling"))) == 1
     assert jobs(lambda: cx.read_events(frame, **ROLES)) == 3
+    people = [{"id": "customer-1", "segment": "gold"}]
+    table = spark.createDataFrame(people)
+    assert jobs(lambda: far.with_customers(people, customer="id", attributes=["segment"])) == 1
+    assert jobs(lambda: far.with_customers(table, customer="id", attributes=["segment"])) == 2
+    assert jobs(lambda: far.fold_rare(keep=3)) == 1
+    assert jobs(lambda: far.append(frame)) == 3
 
 
 def test_partitions_hold_whole_customers_and_one_is_skewed(told: pd.DataFrame) -> None:
@@ -208,7 +214,9 @@ def test_what_cannot_be_is_said_in_words(spark: SparkSession, frame: DataFrame, 
         cx.read_events(frame, **ROLES, rules=[cx.Rule.drop("*")])
     with pytest.raises(errors.InvalidValueError, match="neither a customer nor a journey id"):
         far.with_responses(survey(answers(), customer=None, journey=None))
-    with pytest.raises(errors.NotMeasurableError, match="save needs the journeys in memory"):
+    with pytest.raises(
+        errors.NotMeasurableError, match=r"save needs the journeys in memory.*\n.*read these: cx.read_events"
+    ):
         far.save("nowhere")
     with pytest.raises(errors.NotMeasurableError, match="these stay on Spark"):
         len(far.population.parts)

@@ -24,6 +24,7 @@ from cxmodel.stats.arrays import Ints, Keys, members, mix, smallest_unsigned
 from cxmodel.typing import Source
 
 SMALL: Final = 100_000
+PAIRS_REACH_OVER: Final = "cannot append to a log of starts and completes: a pair may reach over both parts"
 
 
 def append(population: MemoryPopulation, source: Source, *, tz: str | None = None) -> MemoryPopulation:
@@ -84,7 +85,7 @@ def _appendable(population: MemoryPopulation) -> Roles:
             "cannot append events below attached answers", hint="Append the events first, then attach the answers"
         )
     if population.roles.lifecycle is not None:
-        raise InvalidValueError("cannot append to a log of starts and completes: a pair may reach over both parts")
+        raise InvalidValueError(PAIRS_REACH_OVER)
     return population.roles
 
 
