@@ -20,7 +20,7 @@ from cxmodel.analysis.outlook_fitting import Outlooks
 from cxmodel.analysis.paths import Paths, PathTable
 from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matching_journeys
-from cxmodel.analysis.positions import Position, PositionTable, latest_history
+from cxmodel.analysis.positions import Position, PositionTable, latest_history, require_events
 from cxmodel.analysis.priorities import Order, Priorities, with_impact
 from cxmodel.analysis.priority_results import PriorityTable
 from cxmodel.analysis.score_tables import By, Per
@@ -39,7 +39,7 @@ from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Facts, Matched, Reading
 from cxmodel.model.rules import OTHER, VocabularyReport
-from cxmodel.typing import Population, Source, TakesAnswers
+from cxmodel.typing import Population, Source, TakesAnswers, TakesEvents, TakesFacts
 
 if TYPE_CHECKING:
     from cxmodel.responses import Responses
@@ -90,7 +90,7 @@ class Journeys(Measurable):
         if not isinstance(self.population, MemoryPopulation):
             raise NotMeasurableError(
                 f"{verb} needs the journeys in memory, and these stay where they were read",
-                hint="Read the rows of some customers into memory, from a file for instance",
+                hint="Have that engine write the rows to files and read these: cx.read_events('folder/*.parquet', …)",
             )
         return self.population
 
@@ -138,9 +138,14 @@ class Journeys(Measurable):
     def _with_facts(
         self, src: Source, customer: str | None, journey: str | None, columns: Sequence[str], tz: str | None
     ) -> Journeys:
-        population, matched = joining.with_facts(
-            self._here("a join"), src, customer=customer, journey=journey, columns=columns, tz=tz
-        )
+        population: Population
+        if isinstance(self.population, TakesFacts):
+            population, matched = self.population.join(src, customer=customer, journey=journey, columns=columns, tz=tz)
+        else:
+            here = self._here("a join")
+            population, matched = joining.with_facts(
+                here, src, customer=customer, journey=journey, columns=columns, tz=tz
+            )
         return evolve(self, population=population, matched=(*self.matched, matched))
 
     def with_responses(
@@ -204,9 +209,7 @@ class Journeys(Measurable):
             >>> folded.paths().path(0).touchpoints
             ('s', 's', 'other', 'other', 's')
         """
-        return evolve(
-            self, population=folding.fold_rare(self._here("fold_rare"), min_events=min_events, keep=keep, into=into)
-        )
+        return evolve(self, population=folding.fold_rare(self.population, min_events=min_events, keep=keep, into=into))
 
     def split(self, *, gap: timedelta | None = None, at: Goal | str | None = None) -> Journeys:
         """Cut journeys where two events lie more than ``gap`` apart, and after each event that meets ``at``."""
@@ -330,7 +333,7 @@ class Journeys(Measurable):
             NotMeasurableError: Too few rows, or drivers that cannot be told apart.
         """
         return drivers(
-            self._here("drivers"), of=of, items=items, by=by, per=per, missing=missing, level=level,
+            self.population, of=of, items=items, by=by, per=per, missing=missing, level=level,
             bootstrap=bootstrap, seed=seed,
         )  # fmt: skip
 
@@ -388,7 +391,7 @@ class Journeys(Measurable):
         Raises:
             UnknownCustomerError: No event carries this id; names the nearest ones.
         """
-        history = latest_history(self._here("position"), str(customer))
+        history = latest_history(self.population, str(customer))
         return self.outlook(goal).position(history, now or self.facts.last)
 
     def positions(self, goal: Goal | str, *, now: datetime | None = None) -> PositionTable:
@@ -398,7 +401,7 @@ class Journeys(Measurable):
             goal: Where journeys are to lead, or the touchpoint at which they do.
             now: The present; the end of the data if not given.
         """
-        self._here("positions").require_events()
+        require_events(self.population)
         return self.outlook(goal).positions(self, now)
 
     def chain_orders(self, goal: Goal | str, *, most: int = 4) -> OrderTable:
@@ -444,7 +447,10 @@ class Journeys(Measurable):
             >>> journeys.append({"who": "ann", "what": "shop", "at": "2026-01-02"}).paths().path(0).touchpoints
             ('ad', 'shop')
         """
-        return Journeys(appending.append(self._here("append"), src, tz=tz))
+        rows = [src] if isinstance(src, Mapping) else src
+        if isinstance(self.population, TakesEvents):
+            return Journeys(self.population.append(rows, tz=tz))
+        return Journeys(appending.append(self._here("append"), rows, tz=tz))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cxmodel.data.blocks import Block, Vocabulary
     from cxmodel.data.renaming import Renaming
     from cxmodel.model.estimates import Origin
-    from cxmodel.model.readings import Facts, Reading
+    from cxmodel.model.readings import Facts, Matched, Reading
 
 
 @runtime_checkable
@@ -109,6 +109,10 @@ class Population(Protocol):
         """
         ...
 
+    def of_customer(self, customer: str) -> Population:
+        """The population of one customer, by the id; without journeys where nobody has it."""
+        ...
+
     def noting(self, *notes: str) -> Population:
         """The population with further notes in its reading."""
         ...
@@ -127,5 +131,38 @@ class TakesAnswers(Protocol):
             rows: The answers.
             within: Longest time from the event to the answer, µs; None for any.
             about: Touchpoint that all answers are about, where no column says so.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesFacts(Protocol):
+    """A population on another engine that joins tables where its events are."""
+
+    def join(
+        self, source: Source, *, customer: str | None, journey: str | None, columns: Sequence[str], tz: str | None
+    ) -> tuple[Population, Matched]:
+        """The population with facts from a table, and how the two met: as `Journeys.with_attributes` has it in memory.
+
+        Args:
+            source: The table; a frame of the engine stays there.
+            customer: Its column with the customer's id.
+            journey: Its column with the journey's id.
+            columns: Its columns to take over.
+            tz: Zone of times that name none.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesEvents(Protocol):
+    """A population on another engine that further events can be appended to."""
+
+    def append(self, source: Source, *, tz: str | None) -> Population:
+        """The population with further events: as `Journeys.append` has it in memory.
+
+        Args:
+            source: The new rows; a frame of the engine stays there.
+            tz: Zone of times that name none.
         """
         ...

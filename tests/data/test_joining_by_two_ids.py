@@ -20,3 +20,19 @@ def test_one_id_is_shown_alone() -> None:
     journeys = cx.read_events(events, customer="who", touchpoint="what", time="at")
     with pytest.raises(cx.errors.NoRowsError, match="not one id matched: here 'ann', there 'bob'"):
         journeys.with_customers([{"who": "bob", "age": "old"}], customer="who", attributes=["age"])
+
+
+def test_contradictions_count_where_they_concern_a_journey_of_these() -> None:
+    """Two rows of two customers each contradict each other, and both customers share the journey's id."""
+    events = [
+        {"who": who, "order": "7", "what": what, "at": "2026-01-01"} for who, what in (("ann", "buy"), ("bob", "look"))
+    ]
+    journeys = cx.read_events([*events, {**events[0], "who": "cleo", "order": "8"}], customer="who", journey="order",
+                              touchpoint="what", time="at")  # fmt: skip
+    table = [{"who": who, "order": "7", "state": state} for who in ("ann", "bob") for state in ("paid", "open")]
+    table.append({"who": "cleo", "order": "8", "state": "paid"})
+    assert journeys.with_attributes(table, customer="who", columns=["state"]).matched[0].ambiguous == 4
+    assert (
+        journeys.where(passes="buy").with_attributes(table, customer="who", columns=["state"]).matched[0].ambiguous == 2
+    )
+    assert journeys.with_attributes(table, journey="order", columns=["state"]).matched[0].ambiguous == 4

@@ -10,43 +10,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from attrs import NOTHING, evolve, fields, has
+from attrs import NOTHING, evolve, fields
+from comparing import (
+    BUY,
+    CATALOGUE,
+    OPTIONS,
+    QUESTIONS,
+    ROLES,
+    START,
+    answers,
+    assert_same,
+    comparable,
+    numbers_in,
+    survey,
+    watched,
+)
 from cxmodel_example import AnswerWait
 from cxmodel_spark import SparkPopulation
 from cxmodel_spark.partitions import bits_for, parts_of
 
 import cxmodel as cx
 from cxmodel import errors
-from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.paths import Paths
-from cxmodel.analysis.pattern_language import as_pattern
 from cxmodel.analysis.transitions import Transitions
 from cxmodel.metrics.builtin import cxmodel_metrics
 from cxmodel.model.rules import Unmatched
+from cxmodel.plugins.registry import default_registry
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
-ROLES: Mapping[str, Any] = {
-    "customer": "who", "journey": "visit", "touchpoint": "what", "time": "at", "channel": "channel",
-    "stage": "stage", "contact": "agent", "department": "team", "value": "value",
-    "attributes": ["persona", "age"], "currency": "EUR",
-}  # fmt: skip
-BUY = cx.Goal("buy", touchpoints=["pay"])
-OPTIONS: Mapping[str, Any] = {
-    "goal": BUY, "outcome": BUY, "first": "before", "second": "after",
-    "steps": ["ad", "cart", BUY], "pattern": as_pattern("cart -> pay"),
-    "within": timedelta(days=2), "every": timedelta(days=1),
-    "ignored": ("ad",),
-    "online": {"web": True, "shop": False}, "recovery": Recovery(failed=["help"], resolved=["agent reply"]),
-}  # fmt: skip
-
 
 def built_in() -> list[Any]:
-    """Every built-in metric, given the options that it cannot do without."""
+    """Every built-in metric, given the options that it cannot do without, and a window that fits into the log."""
     classes: list[type[Any]] = list(cxmodel_metrics())
-    needed = ([each.name for each in fields(class_) if each.default is NOTHING] for class_ in classes)
+    needed = (
+        [each.name for each in fields(class_) if each.default is NOTHING or each.name == "window"] for class_ in classes
+    )
     return [class_(**{name: OPTIONS[name] for name in names}) for class_, names in zip(classes, needed, strict=True)]
 
 
@@ -56,123 +56,6 @@ def about_one_question(metric: Any, facts: cx.Facts) -> Any:
         return metric
     fitting = (evolve(metric, question=name) for name in (metric.question, *QUESTIONS))
     return next(each for each in fitting if each.missing(facts) is None)
-
-
-def rows() -> pd.DataFrame:
-    """4,000 events of 300 customers, one of whom has a quarter of them, with two faults and in no order."""
-    draw = np.random.default_rng(7)
-    size = 4_000
-    who = np.where(draw.random(size) < 0.25, 0, draw.integers(0, 300, size))
-    what = np.array(["ad", "cart", "help", "pay", "question", "agent reply"])[draw.integers(0, 6, size)]
-    at = START + pd.to_timedelta(draw.permutation(size * 97)[:size] * 1_000_003, unit="us")
-    name, visit = np.array([f"customer-{i}" for i in range(300)])[who], draw.integers(0, 3, size).astype(str)
-    frame = pd.DataFrame({
-        "who": name, "visit": visit,
-        "trip": np.select([visit == "0", visit == "1"], [visit, "1 " + name.astype(object)], "2" + who.astype(str)),
-        "what": what, "at": at, "channel": np.array(["web", "shop", None])[draw.integers(0, 3, size)],
-        "stage": np.where(np.isin(what, ["ad", "question"]), "before", "during"),
-        "agent": draw.choice(["ann", "bob", "", "cleo"], size), "team": draw.choice(["desk", "shop"], size),
-        "value": np.where(what == "pay", draw.integers(1, 100, size) / 7, np.nan),
-        "persona": np.array(["new", "loyal", "lost"])[who % 3], "age": 20.0 + who % 50,
-    })  # fmt: skip
-    frame.loc[5, "who"] = None
-    frame.loc[6, "what"] = "  "
-    return frame
-
-
-def answers() -> pd.DataFrame:
-    """900 answers of customers and strangers: about an event, a journey or nothing, some before all events."""
-    draw = np.random.default_rng(11)
-    size = 900
-    at = START + pd.to_timedelta(draw.integers(-3_600, 5 * 86_400, size) * 1_000_003, unit="us")
-    return pd.DataFrame({
-        "who": [None if i % 41 == 0 else f"customer-{n}" for i, n in enumerate(draw.integers(0, 320, size))],
-        "visit": [[None, None, "0", "1", "9"][n] for n in draw.integers(0, 5, size)],
-        "where": [[None, "cart", "help", "nowhere"][n] for n in draw.integers(0, 4, size)],
-        "at": pd.Series(at).where(draw.random(size) >= 0.1), "before": draw.integers(0, 11, size),
-        "after": draw.integers(0, 11, size), "feeling": draw.integers(1, 6, size),
-        "ease": draw.integers(1, 8, size), "effort": draw.integers(1, 6, size),
-        "mood": draw.integers(-2, 3, size), "stars": draw.integers(1, 6, size),
-        "weight": draw.choice([0.5, 1.0, 2.0], size), "overall": draw.integers(0, 11, size),
-    })  # fmt: skip
-
-
-QUESTIONS: Mapping[str, cx.Question] = {
-    "before": cx.Question(cx.Scale.nps()), "after": cx.Question(cx.Scale.nps()),
-    "feeling": cx.Question(cx.Scale.csat()),
-    "ease": cx.Question(cx.Scale.ces2()), "effort": cx.Question(cx.Scale.ces1()),
-    "mood": cx.Question(cx.Scale.emotion()), "stars": cx.Question(cx.Scale.own(1, 5, satisfied=4)),
-    "overall": cx.Question(cx.Scale.nps(), kind="relational"),
-}  # fmt: skip
-CATALOGUE: Mapping[str, Mapping[str, str]] = {
-    "ad": {"kind": "communication", "initiator": "organisation"}, "cart": {"kind": "action", "initiator": "customer"},
-    "question": {"kind": "communication", "initiator": "customer"}, "help": {"kind": "survey"},
-    "agent reply": {"kind": "communication", "initiator": "organisation"},
-}  # fmt: skip
-
-
-def survey(source: Any, **more: Any) -> cx.Responses:
-    roles = {"customer": "who", "journey": "visit", "time": "at", "touchpoint": "where", "weight": "weight", **more}
-    return cx.read_responses(source, questions=QUESTIONS, **roles)
-
-
-@pytest.fixture(scope="module")
-def told() -> pd.DataFrame:
-    return rows()
-
-
-@pytest.fixture(scope="module")
-def frame(spark: SparkSession, told: pd.DataFrame) -> DataFrame:
-    """The rows in eight pieces, shuffled."""
-    return spark.createDataFrame(told.sample(frac=1, random_state=3)).repartition(8).cache()
-
-
-@pytest.fixture(scope="module")
-def far(frame: DataFrame) -> cx.Journeys:
-    return cx.read_events(frame, **ROLES)
-
-
-@pytest.fixture(scope="module")
-def near(told: pd.DataFrame) -> cx.Journeys:
-    return cx.read_events(told, **ROLES)
-
-
-def assert_same(a: object, b: object, at: str = "") -> None:
-    """Equal: counts and texts exactly, floats to 1e-12; not what results remember of their run."""
-    if isinstance(a, float) and isinstance(b, float):
-        assert a == pytest.approx(b, rel=_near(at), abs=_near(at), nan_ok=True), at
-    elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        if a.dtype.kind == "f":
-            np.testing.assert_allclose(a, b, rtol=_near(at), atol=_near(at), err_msg=at)
-        else:
-            np.testing.assert_array_equal(a, b, at)
-    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        assert len(a) == len(b), at
-        for i, (one, other) in enumerate(zip(a, b, strict=True)):
-            assert_same(one, other, f"{at}[{i}]")
-    elif isinstance(a, Mapping) and isinstance(b, Mapping):
-        assert list(a) == list(b), at
-        for key in a:
-            assert_same(a[key], b[key], f"{at}[{key!r}]")
-    elif has(kind := type(a)):
-        assert type(b) is kind, at
-        for each in fields(kind):
-            if each.name not in {"dependence", "cells", "_bounds", "spells"}:
-                assert_same(getattr(a, each.name), getattr(b, each.name), f"{at}.{each.name}")
-    else:
-        assert a == b, at
-
-
-def _near(at: str) -> float:
-    # spreads are small differences of large sums of squares: rounding in another order shows four digits earlier
-    return 1e-8 if ".n_eff" in at or ".interval" in at else 1e-12
-
-
-def comparable(result: Any) -> object:
-    """A graph as its nodes, edges and totals; everything else as it is."""
-    if isinstance(result, cx.JourneyGraph):
-        return dict(result.nodes(data=True)), {edge[:2]: edge[2] for edge in result.edges(data=True)}
-    return result
 
 
 def test_the_readings_agree(far: cx.Journeys, near: cx.Journeys) -> None:
@@ -201,7 +84,10 @@ def test_every_metric_agrees(far: cx.Journeys, near: cx.Journeys) -> None:
     assert there.attached == here.attached
     asked = [about_one_question(metric, here.facts) for metric in built_in()]
     metrics = (*asked, AnswerWait(asks=["question"], replies=["agent reply"]))
+    installed = {each.name for each in default_registry().installed() if each.kind == "metric"}
+    assert {metric.name for metric in metrics} == installed
     for metric, a, b in zip(metrics, there.measure(*metrics), here.measure(*metrics), strict=True):
+        assert numbers_in(comparable(b)), f"{metric.name} says nothing of this log, so nothing is compared"
         assert_same(comparable(a), comparable(b), metric.name)
 
 
@@ -245,26 +131,13 @@ def test_verbs_agree(far: cx.Journeys, near: cx.Journeys) -> None:
 
 
 def test_only_states_reach_the_driver(frame: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, collected = type(frame), []
-    collect = kind.collect
-
-    def watched(self: Any) -> Any:
-        collected.append([(each.name, each.dataType.simpleString()) for each in self.schema.fields])
-        return collect(self)
-
-    def refused(*_: object, **__: object) -> Any:
-        raise AssertionError("rows were brought to the driver")
-
-    for name in ("toPandas", "toArrow", "toLocalIterator", "take", "head", "first", "tail", "__arrow_c_stream__"):
-        monkeypatch.setattr(kind, name, refused)
-    monkeypatch.setattr(kind, "collect", watched)
+    jobs = watched(frame, monkeypatch)
     far = cx.read_events(frame, **ROLES).split(gap=timedelta(hours=8))
     far.graph()
     far.measure(cx.metrics.Length(), by="channel")
     asked = cx.read_events(frame, **ROLES, rules=RULES).with_responses(survey(answers()))
     asked.measure(cx.metrics.Nps(question="before"), by="touchpoint")
-    assert len(collected) >= 8
-    assert all(each == [("part", "int"), ("state", "binary")] for each in collected)
+    assert len(jobs) >= 8
 
 
 def test_questions_asked_at_once_are_one_job(spark: SparkSession, frame: DataFrame, far: cx.Journeys) -> None:
@@ -289,6 +162,12 @@ def test_questions_asked_at_once_are_one_job(spark: SparkSession, frame: DataFra
     # attaching has told the facts
     assert jobs(lambda: asked[0].measure(*metrics, cx.metrics.Csat(question="feeling"))) == 1
     assert jobs(lambda: cx.read_events(frame, **ROLES)) == 3
+    people = [{"id": "customer-1", "segment": "gold"}]
+    table = spark.createDataFrame(people)
+    assert jobs(lambda: far.with_customers(people, customer="id", attributes=["segment"])) == 1
+    assert jobs(lambda: far.with_customers(table, customer="id", attributes=["segment"])) == 2
+    assert jobs(lambda: far.fold_rare(keep=3)) == 1
+    assert jobs(lambda: far.append(frame)) == 3
 
 
 def test_partitions_hold_whole_customers_and_one_is_skewed(told: pd.DataFrame) -> None:
@@ -335,7 +214,9 @@ def test_what_cannot_be_is_said_in_words(spark: SparkSession, frame: DataFrame, 
         cx.read_events(frame, **ROLES, rules=[cx.Rule.drop("*")])
     with pytest.raises(errors.InvalidValueError, match="neither a customer nor a journey id"):
         far.with_responses(survey(answers(), customer=None, journey=None))
-    with pytest.raises(errors.NotMeasurableError, match="save needs the journeys in memory"):
+    with pytest.raises(
+        errors.NotMeasurableError, match=r"save needs the journeys in memory.*\n.*read these: cx.read_events"
+    ):
         far.save("nowhere")
     with pytest.raises(errors.NotMeasurableError, match="these stay on Spark"):
         len(far.population.parts)

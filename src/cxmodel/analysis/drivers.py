@@ -10,7 +10,6 @@ from attrs import frozen
 
 from cxmodel.analysis.driver_results import Driver, DriverTable
 from cxmodel.analysis.score_tables import By, Per, ScoreTable, score_table
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError, NotMeasurableError, listed
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.scales import Scale
@@ -32,6 +31,7 @@ from cxmodel.stats.intervals import z_value
 from cxmodel.tallies.cells import FEW_CUSTOMERS
 from cxmodel.tallies.inference import draws, jackknife_error, percentiles
 from cxmodel.tallies.metrics import SMALL
+from cxmodel.typing import Population
 
 Missing = Literal["leave out", "mean"]
 _ORDERS: Final = 2_000
@@ -39,7 +39,7 @@ _FEW_ORDERS: Final = 60
 
 
 def drivers(
-    population: MemoryPopulation, *, of: str, items: Sequence[str] | None = None, by: By = "question",
+    population: Population, *, of: str, items: Sequence[str] | None = None, by: By = "question",
     per: Per | None = None, missing: Missing = "leave out", bad: float | None = None, best: float | None = None,
     level: float = 0.95, bootstrap: int = 500, seed: int = 0,
 ) -> DriverTable:  # fmt: skip

@@ -9,16 +9,16 @@ from attrs import evolve
 
 from cxmodel.analysis.driver_results import KanoFeature
 from cxmodel.analysis.score_tables import score_table
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.breakdowns import Breakdown
 from cxmodel.model.estimates import Estimate, Interval, no_value
 from cxmodel.stats.drivers import kano_category, kano_counts
 from cxmodel.stats.intervals import wilson
+from cxmodel.typing import Population
 
 
 def kano(
-    population: MemoryPopulation, features: Mapping[str, tuple[str, str]], level: float = 0.95
+    population: Population, features: Mapping[str, tuple[str, str]], level: float = 0.95
 ) -> Breakdown[str, KanoFeature]:
     """Categories of features.
 

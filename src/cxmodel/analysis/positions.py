@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
-from itertools import islice
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from attrs import field, frozen
 
 from cxmodel.data.blocks import Block
-from cxmodel.data.texts import Texts, find
+from cxmodel.data.texts import Texts
 from cxmodel.data.times import instant, moment
 from cxmodel.errors import NoRowsError, UnknownCustomerError, listed
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.model.frames import Tabular
 from cxmodel.stats.arrays import Bools, Ints, integers
 from cxmodel.stats.floats import Floats
+from cxmodel.tallies.codec import allow
 from cxmodel.typing import Population
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 LEFT: Final = "left"
 _LOOKED_AT: Final = 20_000
+
+_History = tuple[Ints, Ints]
 
 
 @frozen
@@ -240,18 +244,29 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def require_events(population: Population) -> None:
+    """Raise where nobody is anywhere, for no event is left."""
+    if not population.facts.events:
+        words = ", ".join(population.origin.filters) or "the reading"
+        raise NoRowsError(f"no event is left after {words}", hint=str(population.reading))
+
+
 def position_table(outlook: Outlook, population: Population, now: datetime | None) -> PositionTable:
     """Where the latest journey of every customer is, all at once."""
-    if not population.facts.events:
-        raise NoRowsError("there are no events, so nobody is anywhere")
+    require_events(population)
     end = now or population.facts.last
     # an opened outlook has its own codes; what it has never seen comes after them
     names = list(dict.fromkeys([*outlook.touchpoints, *population.vocabulary.touchpoints]))
     place_of = {name: code for code, name in enumerate(names)}
     own = np.array([place_of[name] for name in population.vocabulary.touchpoints], np.int64)
     stages = _Stages.of(outlook, names)
-    parts = [_places(outlook, block, own, stages) for block in population.parts if block.events]
-    code, since, context, entered = (np.concatenate(each) for each in zip(*[part[1:] for part in parts], strict=True))
+
+    def look(block: Block) -> tuple[_Places, ...]:
+        return (_places(outlook, block, own, stages),)
+
+    nowhere: tuple[_Places, ...] = ()
+    places = _Places.joined(population.fold(look, add, nowhere))
+    code, since, context, entered = places.touchpoint, places.since, places.context, places.entered
     on_the_way = code >= 0
     distinct, place = np.unique(context, return_inverse=True)
     shares = [outlook.model.distribution(each) for each in integers(distinct)]
@@ -264,7 +279,7 @@ def position_table(outlook: Outlook, population: Population, now: datetime | Non
     long_s = np.append(outlook.long_s, np.full(len(names) - len(outlook.touchpoints) + 1, np.nan))
     return PositionTable(
         goal=outlook.goal.name, touchpoints=tuple(names), stages=stages.names,
-        customer=[text for part in parts for text in part[0]],
+        customer=list(places.customer),
         touchpoint=code, since_us=since, waited_s=waited, chance=np.where(on_the_way, chance, np.nan),
         likely=np.where(on_the_way, name[place], -3), likely_share=np.where(on_the_way, share[place], np.nan),
         stuck=on_the_way & (waited > long_s[code]), stage_waited_s=np.where(staged, stayed, np.nan),
@@ -316,10 +331,39 @@ def latest(block: Block) -> Ints:
     return np.asarray(filled[order][final], np.int64)
 
 
-def _places(
-    outlook: Outlook, block: Block, own: Ints, stages: _Stages
-) -> tuple[list[str], Ints, Ints, Ints, Ints]:  # fmt: skip
-    """Customer, touchpoint (−1 at the goal), arrival there, context and arrival in the stage, in `own` codes."""
+@allow
+@frozen(kw_only=True, eq=False)
+class _Places:
+    """Where customers are, one of each in a row: in the codes of the table.
+
+    Attributes:
+        customer: Ids.
+        touchpoint: Where they are; −1 at the goal.
+        since: When they came there, µs.
+        context: The last touchpoints as one code.
+        entered: When they came into the stage, µs.
+    """
+
+    customer: Texts
+    touchpoint: Ints
+    since: Ints
+    context: Ints
+    entered: Ints
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Places]) -> _Places:
+        """All of these, one after the other."""
+        return cls(
+            customer=Texts.joined([part.customer for part in parts]),
+            touchpoint=np.concatenate([part.touchpoint for part in parts]),
+            since=np.concatenate([part.since for part in parts]),
+            context=np.concatenate([part.context for part in parts]),
+            entered=np.concatenate([part.entered for part in parts]),
+        )
+
+
+def _places(outlook: Outlook, block: Block, own: Ints, stages: _Stages) -> _Places:
+    """Where the customers of a block are."""
     journeys = latest(block)
     first, last = block.journey_offsets[:-1][journeys], block.journey_offsets[1:][journeys] - 1
     code = np.where(block.reached(outlook.goal)[journeys] >= 0, -1, own[block.touchpoint[last]])
@@ -331,8 +375,10 @@ def _places(
         digit = np.where(there, digit, 0)
         context = context * outlook.model.width + digit
     customers = block.customer[block.customer_of_journey[journeys]]
-    names = list(block.vocabulary.customers.texts_of(customers))
-    return names, code, block.time[last], context, stages.entered(block, own, last)
+    return _Places(
+        customer=block.vocabulary.customers.texts_of(customers), touchpoint=code, since=block.time[last],
+        context=context, entered=stages.entered(block, own, last),
+    )  # fmt: skip
 
 
 def latest_history(population: Population, customer: str) -> list[tuple[str, datetime]]:
@@ -341,20 +387,35 @@ def latest_history(population: Population, customer: str) -> list[tuple[str, dat
     Raises:
         UnknownCustomerError: No event carries this id; names the nearest ones.
     """
-    names = population.vocabulary.touchpoints
-    keys, found = find(population.vocabulary.customers, Texts.of([customer]))
-    for block in population.parts if found[0] else ():
-        journeys = latest(block)
-        owners = block.customer[block.customer_of_journey[journeys]]
-        for journey in integers(journeys[owners == keys[0]]):
-            rows = slice(int(block.journey_offsets[journey]), int(block.journey_offsets[journey + 1]))
-            events = zip(integers(block.touchpoint[rows]), integers(block.time[rows]), strict=True)
-            return [(names[code], moment(time)) for code, time in events]
-    raise _unknown_customer(population, customer)
+    nothing: _History | None = None
+    found = population.of_customer(customer).fold(_history, lambda a, b: b if a is None else a, nothing)
+    if found is None:
+        raise _unknown_customer(population, customer)
+    names, (codes, times) = population.vocabulary.touchpoints, found
+    return [(names[code], moment(time)) for code, time in zip(integers(codes), integers(times), strict=True)]
+
+
+def _history(block: Block) -> _History | None:
+    """Codes and times of the latest journey of the one customer of a block; None without events."""
+    for journey in integers(latest(block)):
+        rows = slice(int(block.journey_offsets[journey]), int(block.journey_offsets[journey + 1]))
+        return block.touchpoint[rows].astype(np.int64), block.time[rows]
+    return None
 
 
 def _unknown_customer(population: Population, customer: str) -> UnknownCustomerError:
-    every = (text for b in population.parts for text in b.vocabulary.customers.texts_of(b.customer))
-    near = get_close_matches(customer, list(islice(every, _LOOKED_AT)), n=3, cutoff=0.6)
-    message = f"there is no customer {customer!r} among {population.facts.customers:,}"
-    return UnknownCustomerError(message, hint=f"Near it: {listed(near)}" if near else None)
+    customers = population.facts.customers
+    share = min(_LOOKED_AT / max(customers, 1), 1.0)
+
+    def near(block: Block) -> tuple[str, ...]:
+        looked_at = block.vocabulary.customers.texts_of(block.customer[: math.ceil(share * block.customers)])
+        return _nearest(customer, looked_at)
+
+    nobody: tuple[str, ...] = ()
+    found = population.fold(near, lambda a, b: _nearest(customer, (*a, *b)), nobody)
+    message = f"there is no customer {customer!r} among {customers:,}"
+    return UnknownCustomerError(message, hint=f"Near it: {listed(list(found))}" if found else None)
+
+
+def _nearest(customer: str, others: Iterable[str]) -> tuple[str, ...]:
+    return tuple(get_close_matches(customer, list(others), n=3, cutoff=0.6))

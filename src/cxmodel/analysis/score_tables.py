@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import Literal
 
 import numpy as np
 from attrs import frozen
 
-from cxmodel.data.blocks import Answers, Block, Vocabulary
-from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.blocks import Answers, Block, Vocabulary, no_answers
 from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
 from cxmodel.model.scales import Scale
-from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
+from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, integers, mix
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS
+from cxmodel.tallies.codec import allow
+from cxmodel.typing import Population
 
 By = Literal["question", "touchpoint"]
 Per = Literal["journey", "customer"]
@@ -46,7 +48,7 @@ class ScoreTable:
 
 
 def score_table(
-    population: MemoryPopulation, *, outcome: str, items: Sequence[str] | None, by: By, per: Per | None, seed: int = 0
+    population: Population, *, outcome: str, items: Sequence[str] | None, by: By, per: Per | None, seed: int = 0
 ) -> ScoreTable:
     """Put answers side by side.
 
@@ -63,32 +65,66 @@ def score_table(
     if outcome not in vocabulary.questions:
         raise UnknownNameError(unknown("question", outcome, list(vocabulary.questions)))
     wanted = list(vocabulary.questions).index(outcome)
-    blocks = [block for block in population.parts if block.answers is not None]
-    per = per or ("journey" if any(_beside(block, wanted) for block in blocks) else "customer")
-    names, codes = _columns(vocabulary, blocks, wanted, items, by)
-    parts = [_rows(block, wanted, codes, by, per, len(vocabulary.questions), seed) for block in blocks]
-    if not names or not any(part[1].size for part in parts):
-        raise NotMeasurableError(f"no answer to {outcome!r} stands beside another answer of the same {per}")
+    size = len(vocabulary.questions)
+    nothing = _Met(beside=False, columns=np.zeros(0, np.int64))
+    met = population.fold(lambda block: _met(block, wanted, by, size), _Met.plus, nothing)
+    row = per or ("journey" if met.beside else "customer")
+    names, codes = _columns(vocabulary, met.columns, items, by)
+    nobody: tuple[_Rows, ...] = ()
+    parts = population.fold(lambda block: _rows(block, wanted, codes, by, row, size, seed), add, nobody)
+    if not names or not any(part.outcome.size for part in parts):
+        raise NotMeasurableError(f"no answer to {outcome!r} stands beside another answer of the same {row}")
     questions = list(vocabulary.questions.values())
     return ScoreTable(
-        names=tuple(names), scales=tuple(questions[int(code) % len(questions)].scale for code in codes),
-        values=np.concatenate([part[0] for part in parts]), outcome=np.concatenate([part[1] for part in parts]),
-        scale=vocabulary.questions[outcome].scale, weight=np.concatenate([part[2] for part in parts]),
-        bucket=np.concatenate([part[3] for part in parts]), customers=sum(part[4] for part in parts),
+        names=tuple(names), scales=tuple(questions[code % size].scale for code in codes),
+        values=np.concatenate([part.values for part in parts]),
+        outcome=np.concatenate([part.outcome for part in parts]),
+        scale=vocabulary.questions[outcome].scale, weight=np.concatenate([part.weight for part in parts]),
+        bucket=np.concatenate([part.bucket for part in parts]), customers=sum(part.customers for part in parts),
     )  # fmt: skip
 
 
-def _beside(block: Block, wanted: int) -> bool:
-    """Whether a row of the block holds the outcome and something else."""
-    answers = _answers(block)
+@allow
+@frozen(kw_only=True, eq=False)
+class _Met:
+    """What answers there are, before they are put side by side.
+
+    Attributes:
+        beside: Whether a journey holds the outcome and something else.
+        columns: Distinct codes of what may stand beside it.
+    """
+
+    beside: bool
+    columns: Ints
+
+    def plus(self, other: _Met) -> _Met:
+        """Both together."""
+        return _Met(beside=self.beside or other.beside, columns=np.union1d(self.columns, other.columns))
+
+
+@allow
+@frozen(kw_only=True, eq=False)
+class _Rows:
+    """Some rows of the table; the attributes are those of `ScoreTable`."""
+
+    values: Floats
+    outcome: Floats
+    weight: Floats
+    bucket: Ints
+    customers: int
+
+
+def _met(block: Block, wanted: int, by: By, questions: int) -> _Met:
+    answers = block.answers or no_answers()
+    columns = compress(_code(answers, by, questions)[_item(answers, wanted, by)])[0]
+    return _Met(beside=_beside(block, answers, wanted), columns=columns)
+
+
+def _beside(block: Block, answers: Answers, wanted: int) -> bool:
+    """Whether a journey of the block holds the outcome and something else."""
     has = np.zeros((2, block.journeys), np.bool_)
     has[(answers.question == wanted).astype(np.int64), answers.journey] = True
     return bool(has.all(axis=0).any())
-
-
-def _answers(block: Block) -> Answers:
-    assert block.answers is not None
-    return block.answers
 
 
 def _code(answers: Answers, by: By, questions: int) -> Ints:
@@ -97,16 +133,12 @@ def _code(answers: Answers, by: By, questions: int) -> Ints:
 
 
 def _columns(
-    vocabulary: Vocabulary, blocks: Sequence[Block], wanted: int, items: Sequence[str] | None, by: By
-) -> tuple[list[str], list[int]]:
+    vocabulary: Vocabulary, found: Ints, items: Sequence[str] | None, by: By
+) -> tuple[list[str], list[int]]:  # fmt: skip
     """Names and codes of the columns."""
     questions = list(vocabulary.questions)
-    found: set[int] = set()
-    for block in blocks:
-        answers = _answers(block)
-        found |= set(compress(_code(answers, by, len(questions))[_item(answers, wanted, by)])[0].tolist())
-    several = len({code % len(questions) for code in found}) > 1
-    names = {code: _name(vocabulary, questions, code, by, several) for code in sorted(found)}
+    several = np.unique(found % len(questions)).size > 1
+    names = {code: _name(vocabulary, questions, code, by, several) for code in integers(found)}
     if items is None:
         return list(names.values()), list(names)
     known = {name: code for code, name in names.items()}
@@ -132,8 +164,10 @@ def _name(vocabulary: Vocabulary, questions: Sequence[str], code: int, by: By, s
 
 def _rows(
     block: Block, wanted: int, codes: Sequence[int], by: By, per: Per, questions: int, seed: int
-) -> tuple[Floats, Floats, Floats, Ints, int]:
-    answers = _answers(block)
+) -> tuple[_Rows, ...]:
+    if block.answers is None:
+        return ()
+    answers = block.answers
     owner = answers.journey if per == "journey" else block.customer_of_journey[answers.journey]
     is_outcome = answers.question == wanted
     rows, place = compress(owner[is_outcome])
@@ -152,4 +186,5 @@ def _rows(
         values[some, i] = grouped_sum(to, answers.score[of], rows.size)[some] / many[some]
     customer = block.customer_of_journey[rows] if per == "journey" else rows
     bucket = (mix(block.customer_key[customer], seed) % np.uint64(BUCKETS)).astype(np.int64)
-    return values, outcome, weight, bucket, int(np.unique(customer).size)
+    customers = int(np.unique(customer).size)
+    return (_Rows(values=values, outcome=outcome, weight=weight, bucket=bucket, customers=customers),)

@@ -46,9 +46,10 @@ from cxmodel.typing import Source
 _MANY: Final = 1_000_000
 _COUNTED: Final = re.compile(r"([0-9,]+) (.*?)(; first: .*)?", re.DOTALL)
 Event = Mapping[str, object]
+PAIRS_REACH_OVER: Final = "cannot append to a log of starts and completes: a pair may reach over both parts"
 
 
-def append(population: MemoryPopulation, source: Source | Event, *, tz: str | None = None) -> MemoryPopulation:
+def append(population: MemoryPopulation, source: Source, *, tz: str | None = None) -> MemoryPopulation:
     """The population with further events; only the customers concerned are grouped again.
 
     New events follow stored ones of the same time. The columns are those of the first reading.
@@ -115,7 +116,7 @@ def _appendable(population: MemoryPopulation) -> Roles:
                 hint="Append to what was read, then with_inactivity(…)",
             )
     if roles.lifecycle is not None:
-        raise InvalidValueError("cannot append to a log of starts and completes: a pair may reach over both parts")
+        raise InvalidValueError(PAIRS_REACH_OVER)
     return roles
 
 
@@ -124,12 +125,10 @@ def _some(population: MemoryPopulation) -> Sequence[Block]:
     return population.parts[:1]
 
 
-def _read(source: Source | Event, roles: Roles, tz: str | None, known: Renaming | None) -> Intake:
+def _read(source: Source, roles: Roles, tz: str | None, known: Renaming | None) -> Intake:
     """Events in the order of the source; there may be none."""
     fields, notes = fields_of(roles), list[str]()
     rows: Rows | None = None
-    if isinstance(source, Mapping):
-        source = [source]
     if isinstance(source, (list, tuple)) and all(isinstance(row, Mapping) for row in source):
         source, notes = _completed(cast("Sequence[Event]", source), roles)
         rows = read_handful(source, fields, tz)

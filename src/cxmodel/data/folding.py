@@ -9,14 +9,14 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Vocabulary
-from cxmodel.data.populations import MemoryPopulation
 from cxmodel.errors import InvalidValueError
 from cxmodel.stats.arrays import Bools, Codes, Ints, smallest_unsigned
+from cxmodel.typing import Population
 
 _SHOWN: Final = 3
 
 
-def fold_rare(population: MemoryPopulation, *, min_events: int | None, keep: int | None, into: str) -> MemoryPopulation:
+def fold_rare(population: Population, *, min_events: int | None, keep: int | None, into: str) -> Population:
     """The population with its rare touchpoints as one.
 
     Args:
@@ -36,9 +36,7 @@ def fold_rare(population: MemoryPopulation, *, min_events: int | None, keep: int
     if not into.strip():
         raise InvalidValueError("folded touchpoints need a name", hint="Write into='other'")
     vocabulary = population.vocabulary
-    counts = np.zeros(len(vocabulary.touchpoints), np.int64)
-    for block in population.parts:
-        counts += np.bincount(block.touchpoint, minlength=counts.size)
+    counts = population.fold(_counted, np.add, np.zeros(len(vocabulary.touchpoints), np.int64))
     rare = _rare(counts, vocabulary, min_events, keep, into)
     what = f"fewer than {limit:,} events" if keep is None else f"a rank beyond {limit:,}"
     saying = f"touchpoints of {what} folded"
@@ -47,7 +45,12 @@ def fold_rare(population: MemoryPopulation, *, min_events: int | None, keep: int
         return population.then(lambda block: block, saying=saying).noting("no touchpoint is rare enough to be folded")
     narrower, table = _narrowed(vocabulary, rare, into)
     folded = population.then(lambda block: recoded(block, narrower, table), saying=saying, vocabulary=narrower)
-    return evolve(folded, reading=population.reading.noting(_note(counts, rare, vocabulary, what, into)))
+    return folded.noting(_note(counts, rare, vocabulary, what, into))
+
+
+def _counted(block: Block) -> Ints:
+    """(touchpoints,) events at each."""
+    return np.bincount(block.touchpoint, minlength=len(block.vocabulary.touchpoints))
 
 
 def _rare(counts: Ints, vocabulary: Vocabulary, min_events: int | None, keep: int | None, into: str) -> Bools:

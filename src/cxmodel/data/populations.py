@@ -17,8 +17,9 @@ from cxmodel.data.ledgers import Ledger
 from cxmodel.data.parts import Step, after
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
+from cxmodel.data.selecting import keep_customers
 from cxmodel.data.temporary import SpillFolder
-from cxmodel.errors import NoRowsError
+from cxmodel.data.texts import Texts, find
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
 
@@ -101,6 +102,12 @@ class MemoryPopulation:
         origin = self.origin.after(saying, window)
         return evolve(self, parts=after(self.parts, step), origin=origin, vocabulary=vocabulary or self.vocabulary)
 
+    def of_customer(self, customer: str) -> MemoryPopulation:
+        """The population of one customer; without journeys where nobody has this id."""
+        keys, found = find(self.vocabulary.customers, Texts.of([customer]))
+        here = (block for block in self.parts if found[0] and (block.customer == keys[0]).any())
+        return evolve(self, parts=[keep_customers(block, keys) for block in here])
+
     def noting(self, *notes: str) -> MemoryPopulation:
         """The population with further notes in its reading."""
         return evolve(self, reading=self.reading.noting(*notes))
@@ -118,12 +125,6 @@ class MemoryPopulation:
         else:
             counts = self.fold(counts_of, merge_counts, no_counts())
         return facts_of(counts, self.vocabulary, self.currency)
-
-    def require_events(self) -> None:
-        """Raise where nothing is left to ask."""
-        if not self.facts.events:
-            words = ", ".join(self.origin.filters) or "the reading"
-            raise NoRowsError(f"no event is left after {words}", hint=str(self.reading))
 
 
 def _in_order(visit: Callable[[int], S], size: int, threads: int) -> Iterator[S]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Answers, Block
 from cxmodel.model.goals import Goal
-from cxmodel.stats.arrays import Bools, Ints, mix, offsets_of
+from cxmodel.stats.arrays import Bools, Ints, Keys, members, mix, offsets_of
 
 Matching = Callable[[Block], Bools]
 """Which events match."""
@@ -93,6 +93,11 @@ def keep_journeys(block: Block, keep: Bools) -> Block:
     journeys_left = np.bincount(block.customer_of_journey[keep], minlength=block.customers)
     customers = journeys_left > 0
     return _taken(block, events, keep, customers, offsets_of(lengths), offsets_of(journeys_left[customers]))
+
+
+def keep_customers(block: Block, wanted: Keys) -> Block:
+    """Only the customers with these source keys."""
+    return keep_journeys(block, members(block.customer, wanted)[block.customer_of_journey])
 
 
 def _taken(

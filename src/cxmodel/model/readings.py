@@ -148,6 +148,14 @@ class Matched:
     matched_targets: int
     ambiguous: int = 0
 
+    def plus(self, other: Matched) -> Matched:
+        """Both together, of parts that share no customer."""
+        return Matched(
+            rows=self.rows + other.rows, matched_rows=self.matched_rows + other.matched_rows,
+            targets=self.targets + other.targets, matched_targets=self.matched_targets + other.matched_targets,
+            ambiguous=self.ambiguous + other.ambiguous,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         return (
             f"{self.matched_rows:,} of {self.rows:,} rows matched, covering {self.matched_targets:,} of "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from attrs import evolve, frozen
@@ -12,34 +12,20 @@ from attrs import evolve, frozen
 from cxmodel.data.answers import AnswerRows, IdColumn
 from cxmodel.data.attaching import Attached, attach, shared_ids
 from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.counting import Counts
 from cxmodel.data.placing import REASONS, SHARED
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.texts import Identifiers, Texts, find
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
 from cxmodel.stats.arrays import Bools, Ints
-from cxmodel.tallies.codec import allow, decode, encode
+from cxmodel.tallies.codec import allow, encode
 from cxmodel_spark.partitions import part_of_keys
 
 if TYPE_CHECKING:
     from cxmodel_spark.partitions import Partition
 
 allow(AnswerRows)
-
-
-@allow
-@frozen(kw_only=True, eq=False)
-class Attachment:
-    """What a partition tells of the answers that were attached last.
-
-    Attributes:
-        attached: What became of them.
-        counts: What its blocks hold now.
-    """
-
-    attached: Attached
-    counts: Counts
+allow(Attached)
 
 
 @allow
@@ -70,14 +56,14 @@ class Attaching:
     """The stage that attaches a survey.
 
     Attributes:
-        survey: Its number.
+        number: Its number among the stages.
         blank: The survey without its answers.
         vocabulary: What codes mean where a partition has answers and no events.
         within: Longest time from the event to the answer, µs.
         about: Touchpoint that all answers are about, where no column says so.
     """
 
-    survey: int
+    number: int
     blank: AnswerRows
     vocabulary: Vocabulary
     within: int | None
@@ -85,25 +71,26 @@ class Attaching:
 
     def of(self, blocks: Sequence[Block], partition: Partition) -> Sequence[Block]:
         """The blocks with their answers."""
-        return self.attached(blocks, partition)[0]
+        return self.told(blocks, partition)[0]
 
-    def attached(self, blocks: Sequence[Block], partition: Partition) -> tuple[Sequence[Block], Attached]:
+    def told(self, blocks: Sequence[Block], partition: Partition) -> tuple[Sequence[Block], Attached]:
         """The blocks with their answers, and what became of the answers."""
-        data = partition.answers.get(self.survey)
-        rows = self.blank
-        if data is not None:
-            rows = evolve(decode(data), questions=self.blank.questions, touchpoints=self.blank.touchpoints)
+        rows = partition.share(self.number)
+        if rows is None:
+            rows = self.blank
+        rows = evolve(rows, questions=self.blank.questions, touchpoints=self.blank.touchpoints)
         vocabulary = blocks[0].vocabulary if blocks else self.vocabulary
-        population, report = attach(_here(blocks, vocabulary), rows, within=self.within, about=self.about)
+        population, report = attach(here(blocks, vocabulary), rows, within=self.within, about=self.about)
         return population.parts, report
 
 
 def vocabulary_with(vocabulary: Vocabulary, blank: AnswerRows, within: int | None, about: str | None) -> Vocabulary:
     """The vocabulary with the questions of a survey; what cannot be attached is refused before any job runs."""
-    return attach(_here((), vocabulary), blank, within=within, about=about)[0].vocabulary
+    return attach(here((), vocabulary), blank, within=within, about=about)[0].vocabulary
 
 
-def _here(blocks: Sequence[Block], vocabulary: Vocabulary) -> MemoryPopulation:
+def here(blocks: Sequence[Block], vocabulary: Vocabulary) -> MemoryPopulation:
+    """The blocks of one partition as a population of their own."""
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=Reading(rows=0, kept=0), origin=Origin(source="")
     )
@@ -113,8 +100,8 @@ def share_of(rows: AnswerRows, mine: Ints) -> AnswerRows:
     """Some of the answers, without what measuring the survey alone needs."""
     return evolve(
         rows, row=rows.row[mine], question=rows.question[mine], score=rows.score[mine], time=rows.time[mine],
-        weight=rows.weight[mine], touchpoint=rows.touchpoint[mine], customer=_ids_of(rows.customer, mine),
-        journey=_ids_of(rows.journey, mine), columns={}, labels={}, reading=Reading(rows=0, kept=0),
+        weight=rows.weight[mine], touchpoint=rows.touchpoint[mine], customer=ids_of(rows.customer, mine),
+        journey=ids_of(rows.journey, mine), columns={}, labels={}, reading=Reading(rows=0, kept=0),
     )  # fmt: skip
 
 
@@ -123,7 +110,12 @@ def encoded(rows: AnswerRows) -> bytes:
     return encode(evolve(rows, questions={}, touchpoints=Labels(())))
 
 
-def _ids_of(column: IdColumn | None, mine: Ints) -> IdColumn | None:
+@overload
+def ids_of(column: IdColumn, mine: Ints) -> IdColumn: ...
+@overload
+def ids_of(column: IdColumn | None, mine: Ints) -> IdColumn | None: ...
+def ids_of(column: IdColumn | None, mine: Ints) -> IdColumn | None:
+    """Some of the ids, and no texts of others."""
     if column is None:
         return None
     key, absent, identifiers = column.key[mine], column.absent[mine], column.identifiers
@@ -158,15 +150,14 @@ def no_owners() -> Owners:
     return Owners(part=none, journey=none, shared=np.zeros(0, np.bool_))
 
 
-def parts_of_journeys(journeys: IdColumn, owners: Owners) -> Ints:
-    """The partition of each answer by its journey; −1 where several customers share the id."""
+def parts_of_journeys(journeys: IdColumn, owners: Owners) -> tuple[Ints, Bools]:
+    """A partition of each row by the id of its journey, and whether several customers share that id."""
     texts, code = journeys.listed
-    # the last place is for answers without an id: no partition can know it
+    # the last place is for rows without an id: no partition can know it
     parts, count = np.zeros(len(texts) + 1, np.int64), np.zeros(len(texts) + 1, np.int64)
     parts[owners.journey] = owners.part
     np.add.at(count, owners.journey, 1 + owners.shared.astype(np.int64))
-    parts[count > 1] = -1
-    return parts[code]
+    return parts[code], (count > 1)[code]
 
 
 def merge_reports(a: Attached, b: Attached) -> Attached:

@@ -48,11 +48,12 @@ class Inspection:
     met: Mapping[str, int] = field(factory=dict)
     names: Ints = field(factory=lambda: np.zeros(0, np.int64))
 
-    def notes(self, facts: Sequence[str], roles: Roles) -> list[str]:
-        """What was found, in words."""
+    def notes(self, facts: Sequence[str], roles: Roles, *, turned: bool) -> list[str]:
+        """What was found, in words; ``turned`` where appended rows come after others of the same time."""
         notes = [*counted(self.met), *oddities(facts, self.crossed if roles.journey else 0, self.twins), *self.giants]
         if self.ties and not roles.order:
-            notes.append(f"{self.ties:,} events have the time of the one before; the touchpoint's name decides")
+            what = "the order of appending, then the touchpoint's name" if turned else "the touchpoint's name"
+            notes.append(f"{self.ties:,} events have the time of the one before; {what} decides")
         return notes
 
 

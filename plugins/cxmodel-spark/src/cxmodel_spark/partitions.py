@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +14,17 @@ from cxmodel.data.fields import text_of
 from cxmodel.data.partitioning import PARTITION
 from cxmodel.data.sources import connect
 from cxmodel.stats.arrays import Ints, Keys, hash_texts
-from cxmodel.tallies.codec import decode, encode
+from cxmodel.tallies.codec import allow, decode, encode
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROWS_PER_PARTITION: Final = 500_000
 FEWEST_BITS: Final = 3
-_PART: Final = "cxmodel partition"
+PART: Final = "cxmodel partition"
+KEY: Final = "cxmodel key"
 _STATE: Final = "part int, state binary"
-_REFUSED: Final = "refused"
+_SHARE: Final = f"`{PART}` int, stage int, share binary"
 
 
 @frozen(kw_only=True, eq=False)
@@ -33,12 +34,33 @@ class Partition:
     Attributes:
         number: Number of the partition.
         rows: All rows of its customers.
-        answers: Number of a survey → the encoded answers of its customers, where they gave any.
+        beside: Number of a stage → the encoded rows of a survey or table that are of its customers, if any.
     """
 
     number: int
     rows: pa.Table
-    answers: Mapping[int, bytes] = field(factory=dict)
+    beside: Mapping[int, bytes] = field(factory=dict)
+
+    def share(self, stage: int) -> Any:
+        """The share of this partition in what a stage brings; None without one."""
+        data = self.beside.get(stage)
+        return None if data is None else _opened(data)
+
+
+@allow
+@frozen
+class Refusal:
+    """What a look raised.
+
+    Attributes:
+        kind: Name of the error's class.
+        message: What it says.
+        hint: What to type.
+    """
+
+    kind: str
+    message: str
+    hint: str | None
 
 
 def bits_for(rows: int) -> int:
@@ -51,32 +73,58 @@ def bits_for(rows: int) -> int:
 
 def partitioned(frame: DataFrame, columns: Sequence[str], customer: str, bits: int) -> DataFrame:
     """These columns, and the partition of each row by a hash of the customer's id that is equal on every engine."""
-    from pyspark.sql import functions
     from pyspark.sql.types import IntegerType, StructField, StructType
 
-    chosen = frame.select(*(functions.col(f"`{column.replace('`', '``')}`") for column in columns))
-    schema = StructType([*chosen.schema.fields, StructField(_PART, IntegerType(), False)])
+    chosen = selected(frame, columns)
+    schema = StructType([*chosen.schema.fields, StructField(PART, IntegerType(), False)])
 
     def marked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             part = pa.array(parts_of(batch.column(customer), bits).astype(np.int32))
-            yield pa.RecordBatch.from_arrays([*batch.columns, part], names=[*batch.schema.names, _PART])
+            yield pa.RecordBatch.from_arrays([*batch.columns, part], names=[*batch.schema.names, PART])
 
     return chosen.mapInArrow(marked, schema)
 
 
+def is_frame(source: object) -> TypeGuard[DataFrame]:
+    """Whether this is a frame of Spark, classic or Connect."""
+    if not type(source).__module__.startswith("pyspark."):
+        return False
+    from pyspark.sql import DataFrame
+
+    return isinstance(source, DataFrame)
+
+
+def selected(frame: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """These columns of a frame, whatever their names hold."""
+    from pyspark.sql import functions
+
+    return frame.select(*(functions.col(f"`{column.replace('`', '``')}`") for column in columns))
+
+
 def parts_of(ids: pa.Array, bits: int) -> Ints:
     """The partition of each id."""
+    return part_of_keys(keys_of(ids), bits)
+
+
+def keys_of(ids: pa.Array) -> Keys:
+    """The hash of each id's text, equal on every engine."""
     texts = _as_texts(ids).cast(pa.large_string()).fill_null("")
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = texts.buffers()[2]
-    keys = hash_texts(np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8), offsets)
-    return part_of_keys(keys, bits)
+    return hash_texts(np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8), offsets)
 
 
 def part_of_keys(keys: Keys, bits: int) -> Ints:
     """The partition of each customer's key."""
     return (keys * PARTITION >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def one_part(frame: DataFrame, number: int) -> DataFrame:
+    """The rows of one partition."""
+    from pyspark.sql import functions
+
+    return frame.where(functions.col(f"`{PART}`") == number)
 
 
 def _as_texts(ids: pa.Array) -> pa.Array:
@@ -89,16 +137,33 @@ def _as_texts(ids: pa.Array) -> pa.Array:
         return pa.table(texts)["id"].combine_chunks()
 
 
-def placed_beside(spark: SparkSession, answers: Sequence[tuple[int, int, bytes]]) -> DataFrame:
-    """Encoded answers as a frame that meets the rows of their partitions.
+def placed_beside(spark: SparkSession, stage: int, shares: Mapping[int, bytes]) -> DataFrame:
+    """Encoded rows as a frame that meets the rows of their partitions.
 
     Args:
         spark: The session.
-        answers: Partition, number of the survey, and the answers.
+        stage: Number of the stage that brings them.
+        shares: Partition → its share.
     """
-    part, survey, data = zip(*answers, strict=True)
-    columns = [pa.array(part, pa.int32()), pa.array(survey, pa.int32()), pa.array(data, pa.binary())]
-    return spark.createDataFrame(pa.table(columns, names=[_PART, "survey", "answers"]))
+    columns = [
+        pa.array(list(shares), pa.int32()), pa.array([stage] * len(shares), pa.int32()),
+        pa.array(list(shares.values()), pa.binary()),
+    ]  # fmt: skip
+    return spark.createDataFrame(pa.table(columns, names=[PART, "stage", "share"]))
+
+
+def packed(frame: DataFrame, stage: int, look: Callable[[Partition], object]) -> DataFrame:
+    """The rows of a frame, encoded where they are, as `placed_beside` has them: they never come here."""
+
+    def share(rows: pa.Table) -> pa.Table:
+        partition = _alone(rows)
+        columns = [
+            pa.array([partition.number], pa.int32()), pa.array([stage], pa.int32()),
+            pa.array([_encoded(look, partition)], pa.binary()),
+        ]  # fmt: skip
+        return pa.table(columns, names=[PART, "stage", "share"])
+
+    return frame.groupBy(PART).applyInArrow(share, _SHARE)
 
 
 def states(frame: DataFrame, look: Callable[[Partition], object], beside: DataFrame | None = None) -> list[Any]:
@@ -110,39 +175,48 @@ def states(frame: DataFrame, look: Callable[[Partition], object], beside: DataFr
     """
     from pyspark.errors import PySparkException
 
-    def alone(rows: pa.Table) -> pa.Table:
-        return _seen(look, Partition(number=rows[_PART][0].as_py(), rows=rows.drop_columns([_PART])))
-
-    def together(rows: pa.Table, answers: pa.Table) -> pa.Table:
-        number = (rows if rows.num_rows else answers)[_PART][0].as_py()
-        given = dict(zip(answers["survey"].to_pylist(), answers["answers"].to_pylist(), strict=True))
-        return _seen(look, Partition(number=number, rows=rows.drop_columns([_PART]), answers=given))
+    def seen(partition: Partition) -> pa.Table:
+        columns = [pa.array([partition.number], pa.int32()), pa.array([_encoded(look, partition)], pa.binary())]
+        return pa.table(columns, names=["part", "state"])
 
     try:
-        if beside is None:
-            rows = frame.groupBy(_PART).applyInArrow(alone, _STATE).collect()
-        else:
-            rows = frame.groupBy(_PART).cogroup(beside.groupBy(_PART)).applyInArrow(together, _STATE).collect()
+        rows = applied(frame, seen, _STATE, beside).collect()
     except PySparkException as error:
         raise errors.UnreadableSourceError(f"Spark could not finish: {_reason(error)}") from error
-    return _opened([bytes(row["state"]) for row in sorted(rows, key=lambda row: int(row["part"]))])
+    return [_opened(bytes(row["state"])) for row in sorted(rows, key=lambda row: int(row["part"]))]
 
 
-def _seen(look: Callable[[Partition], object], partition: Partition) -> pa.Table:
+def applied(
+    frame: DataFrame, look: Callable[[Partition], pa.Table], schema: str, beside: DataFrame | None = None
+) -> DataFrame:  # fmt: skip
+    """A frame of what is seen in each partition."""
+
+    def together(rows: pa.Table, shares: pa.Table) -> pa.Table:
+        number = (rows if rows.num_rows else shares)[PART][0].as_py()
+        given = dict(zip(shares["stage"].to_pylist(), shares["share"].to_pylist(), strict=True))
+        return look(Partition(number=number, rows=rows.drop_columns([PART]), beside=given))
+
+    if beside is None:
+        return frame.groupBy(PART).applyInArrow(lambda rows: look(_alone(rows)), schema)
+    return frame.groupBy(PART).cogroup(beside.groupBy(PART)).applyInArrow(together, schema)
+
+
+def _alone(rows: pa.Table) -> Partition:
+    return Partition(number=rows[PART][0].as_py(), rows=rows.drop_columns([PART]))
+
+
+def _encoded(look: Callable[[Partition], object], partition: Partition) -> bytes:
     try:
-        seen = encode(look(partition))
+        return encode(look(partition))
     except errors.CxmodelError as error:
-        seen = encode((_REFUSED, type(error).__name__, str(Exception.__str__(error)), error.hint))
-    part = pa.array([partition.number], pa.int32())
-    return pa.Table.from_arrays([part, pa.array([seen], pa.binary())], names=["part", "state"])
+        return encode(Refusal(type(error).__name__, str(Exception.__str__(error)), error.hint))
 
 
-def _opened(encoded: Sequence[bytes]) -> list[Any]:
-    found = [decode(each) for each in encoded]
-    for each in found:
-        if isinstance(each, tuple) and each[:1] == (_REFUSED,):
-            kind: type[errors.CxmodelError] = getattr(errors, each[1], errors.CxmodelError)
-            raise kind(each[2], hint=each[3])
+def _opened(data: bytes) -> Any:
+    found = decode(data)
+    if isinstance(found, Refusal):
+        kind: type[errors.CxmodelError] = getattr(errors, found.kind, errors.CxmodelError)
+        raise kind(found.message, hint=found.hint)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.events import events_of, fields_of
+from cxmodel.data.fields import Field
 from cxmodel.data.grouping import EventRows, group, promoted
 from cxmodel.data.parts import Step
 from cxmodel.data.renaming import Renaming
@@ -21,14 +22,15 @@ from cxmodel.data.sources import open_tables
 from cxmodel.model.readings import Count, Example
 from cxmodel.stats.arrays import smallest_unsigned
 from cxmodel.tallies.codec import allow
-from cxmodel_spark.answers import Attaching, Owners, owners_of
+from cxmodel_spark.answers import Owners, owners_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cxmodel.data.attaching import Attached
     from cxmodel.data.texts import Texts
     from cxmodel_spark.partitions import Partition
+
+R_co = TypeVar("R_co", covariant=True)
 
 
 @allow
@@ -53,6 +55,15 @@ class Listing:
     odd: Mapping[str, Count] = field(factory=dict)
     moved: int = 0
     ambiguous: int = 0
+
+    @classmethod
+    def of(cls, rows: Rows, size: int) -> Listing:
+        """What a scan of so many rows of a Spark frame found."""
+        return cls(
+            rows=size, kept=rows.size, rejected=_placeless(rows.tally.rejected), odd=_placeless(rows.tally.odd),
+            moved=rows.tally.moved, ambiguous=rows.tally.ambiguous,
+            labels={role: tuple(labels.names[1:]) for role, labels in rows.labels.items()},
+        )  # fmt: skip
 
     def tally(self) -> ScanTally:
         """The counts as one scan would have them."""
@@ -98,6 +109,22 @@ class Found:
     renaming: Renaming | None
 
 
+class Stage(Protocol):
+    """What is done with the blocks of a partition."""
+
+    def of(self, blocks: Sequence[Block], partition: Partition) -> Sequence[Block]:
+        """The blocks afterwards."""
+        ...
+
+
+class Bringing(Stage, Protocol[R_co]):
+    """A stage that brings rows of its own, and tells what became of them."""
+
+    def told(self, blocks: Sequence[Block], partition: Partition) -> tuple[Sequence[Block], R_co]:
+        """The blocks afterwards, and what became of the rows of this partition."""
+        ...
+
+
 @frozen(eq=False)
 class Change:
     """The stage that changes each block on its own.
@@ -131,6 +158,7 @@ class Recipe:
         labels: Role of a coded text → its labels in the whole log.
         vocabulary: What the codes mean, without the ids of customers and journeys: these stay in the partitions.
         renaming: How the raw names become touchpoints, where rules were given.
+        turn: Column that says when a row was appended, where some were; it breaks ties of time before all else.
         facts: Attributes of which every journey holds one value.
         stages: What to do with the blocks, in order.
     """
@@ -140,40 +168,29 @@ class Recipe:
     labels: Mapping[str, Labels] = field(factory=dict)
     vocabulary: Vocabulary = field(factory=lambda: Vocabulary(touchpoints=()))
     renaming: Renaming | None = None
+    turn: str | None = None
     facts: tuple[str, ...] = ()
-    stages: tuple[Change | Attaching, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
     def listing(self, partition: Partition) -> Listing:
         """What the rows hold."""
-        rows = self._rows(partition.rows)
-        return Listing(
-            rows=partition.rows.num_rows, kept=rows.size, rejected=_placeless(rows.tally.rejected),
-            odd=_placeless(rows.tally.odd),
-            moved=rows.tally.moved, ambiguous=rows.tally.ambiguous,
-            labels={role: tuple(labels.names[1:]) for role, labels in rows.labels.items()},
-        )  # fmt: skip
+        return Listing.of(self._rows(partition.rows), partition.rows.num_rows)
 
     def events(self, table: pa.Table) -> Found:
         """Events in the codes of the whole log, and what was met on the way."""
         rows = self._rows(table)
-        arrays = {role: self._recoded(role, array, rows) for role, array in rows.arrays.items()}
+        arrays = {role: recoded(array, role, rows.labels, self.labels) for role, array in rows.arrays.items()}
         events, renaming, met = events_of(arrays, self.labels, self.roles, self.renaming)
         own = evolve(self.vocabulary, customers=rows.identifiers["customer"], journeys=rows.identifiers.get("journey"))
-        return Found(evolve(events, order=_order(events)), own, met, renaming)
+        return Found(evolve(events, order=_order(events, turned=self.turn is not None)), own, met, renaming)
 
-    def then(self, stage: Change | Attaching) -> Recipe:
+    def then(self, stage: Stage) -> Recipe:
         """The recipe with a further stage."""
         return evolve(self, stages=(*self.stages, stage))
 
     def blocks(self, partition: Partition) -> Sequence[Block]:
         """The blocks after all stages."""
         return reduce(lambda blocks, stage: stage.of(blocks, partition), self.stages, self._plain(partition.rows))
-
-    def attached(self, partition: Partition) -> tuple[Sequence[Block], Attached]:
-        """The blocks, and what became of the answers that the last stage attaches."""
-        *before, last = self.stages
-        assert isinstance(last, Attaching)
-        return last.attached(evolve(self, stages=tuple(before)).blocks(partition), partition)
 
     def owners(self, wanted: Texts, partition: Partition) -> Owners:
         """Which of these ids of journeys are here."""
@@ -189,21 +206,29 @@ class Recipe:
 
     def _rows(self, table: pa.Table) -> Rows:
         fields = fields_of(self.roles)
+        if self.turn is not None:
+            # the last of the columns that break ties: the labels of the others keep their names
+            fields.append(Field(f"<{len(self.roles.order)}", self.turn, "number"))
         with open_tables(table, [each.column for each in fields]) as (connection, tables):
             return read_rows(connection, tables, fields, tz=self.tz)
 
-    def _recoded(self, role: str, array: NDArray[Any], rows: Rows) -> NDArray[Any]:
-        if role not in rows.labels:
-            return array
-        codes = self.labels[role].codes
-        wide = np.array([0, *(codes[name] for name in rows.labels[role].names[1:])])
-        return np.asarray(wide.astype(smallest_unsigned(len(self.labels[role])))[array])
+
+def recoded(
+    array: NDArray[Any], role: str, own: Mapping[str, Labels], whole: Mapping[str, Labels]
+) -> NDArray[Any]:  # fmt: skip
+    """An array of one partition in the codes of all; numbers and ids as they are."""
+    if role not in own:
+        return array
+    codes = whole[role].codes
+    wide = np.array([0, *(codes[name] for name in own[role].names[1:])])
+    return np.asarray(wide.astype(smallest_unsigned(len(whole[role])))[array])
 
 
-def _order(events: EventRows) -> list[NDArray[Any]]:
+def _order(events: EventRows, *, turned: bool) -> list[NDArray[Any]]:
     """What ties of time are broken by: the source has no order of rows, so everything that tells two rows apart."""
+    named = [*events.order[-1:], *events.order[:-1]] if turned else events.order
     further = [each for each in (events.until, events.value, *events.columns.values()) if each is not None]
-    return [*events.order, events.touchpoint, *further]
+    return [*named, events.touchpoint, *further]
 
 
 def _at_home(vocabulary: Vocabulary, own: Vocabulary) -> Vocabulary:
