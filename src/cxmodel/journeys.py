@@ -173,7 +173,9 @@ class Journeys(Measurable):
         last = self.facts.last
         end = instant(last) if last is not None else 0
         us = microseconds(limit)
-        return self._then(lambda block: selecting.with_inactivity(block, us, end))
+        return self._then(
+            lambda block: selecting.with_inactivity(block, us, end), saying=f"lost after {limit} without an event"
+        )
 
     # cutting and selecting
 
@@ -214,7 +216,7 @@ class Journeys(Measurable):
         goal = self._goal(at) if at is not None else None
         us = None if gap is None else microseconds(gap)
         words = [f"cut at gaps over {gap}"] if gap is not None else []
-        words += [f"cut after {goal.name}"] if goal is not None else []
+        words += [f"cut after {goal}"] if goal is not None else []
         return self._then(lambda block: selecting.split(block, gap=us, goal=goal), saying=" and ".join(words))
 
     def where(
@@ -238,7 +240,7 @@ class Journeys(Measurable):
             goal = self._goal(passes)
             out = out._then(
                 lambda block: selecting.keep_journeys(block, block.reached(goal) >= 0),
-                saying=f"passes {goal.name}",
+                saying=f"passes {goal}",
             )
         if matches is not None:
             pattern = self._pattern(matches)
@@ -275,7 +277,7 @@ class Journeys(Measurable):
             raise InvalidValueError(f"share is above 0 and at most 1, got {share!r}")
         return self._then(
             lambda block: selecting.sample(block, share, seed),
-            saying=f"{share:.2%} of customers, seed {seed}",
+            saying=f"a share of {float(share)!r} of the customers, seed {seed}",
         )
 
     # asking

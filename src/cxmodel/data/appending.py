@@ -76,13 +76,13 @@ def _parted(block: Block, wanted: Keys) -> tuple[Block | None, Block | None]:
 
 
 def _appendable(population: MemoryPopulation) -> Roles:
-    if population.roles is None or population.origin.filters:
-        what = ", ".join(population.origin.filters) or "journeys that were not read from a log"
-        raise InvalidValueError(f"cannot append to {what}", hint="Append to what was read, then select and cut")
     if any(block.answers is not None for block in population.parts):
         raise InvalidValueError(
             "cannot append events below attached answers", hint="Append the events first, then attach the answers"
         )
+    if population.roles is None or population.origin.filters:
+        what = ", ".join(population.origin.filters) or "journeys that were not read from a log"
+        raise InvalidValueError(f"cannot append to {what}", hint="Append to what was read, then select and cut")
     if population.roles.lifecycle is not None:
         raise InvalidValueError("cannot append to a log of starts and completes: a pair may reach over both parts")
     return population.roles

@@ -11,7 +11,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.answers import AnswerRows
-from cxmodel.data.attaching import Attached
+from cxmodel.data.attaching import Attached, told
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import Counts, counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.parts import Step
@@ -132,6 +132,7 @@ class SparkPopulation:
         after = evolve(
             self, recipe=self.recipe.then(stage), beside=beside if self.beside is None else self.beside.union(beside),
             vocabulary=evolve(wider, journeys=self.vocabulary.journeys), counts=None,
+            origin=self.origin.after(told(rows, within, about)),
         )  # fmt: skip
         counts, report = after._attachment()
         return evolve(after, counts=counts), total([report, refused(rows, np.flatnonzero(parts < 0))])
