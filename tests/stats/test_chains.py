@@ -420,3 +420,14 @@ def test_long_contexts_make_the_effect_a_plain_share(markov: dict[str, Any]) -> 
             found = dict(zip(names, set_removal_effects(chain, members), strict=True))
             assert found == pytest.approx(expected, abs=1e-10)
     assert found == pytest.approx(example["participation"], abs=1e-10)
+
+
+def test_a_large_chain_is_solved_once_and_equals_deletion() -> None:
+    generator = np.random.Generator(np.random.PCG64(2))
+    size = 1_200
+    journeys = [(tuple(generator.integers(0, size, 6).tolist()), bool(each % 3)) for each in range(3_000)]
+    chain = fit(journeys, size)
+    effects = set_removal_effects(chain, np.eye(size, dtype=np.bool_))
+    whole = slow_goal_probability(chain, set())
+    for state in range(0, size, 400):
+        assert effects[state] == pytest.approx(1 - slow_goal_probability(chain, {state}) / whole, abs=1e-9)
