@@ -197,8 +197,6 @@ def test_what_cannot_be_asked_is_said_in_words() -> None:
         follows.count("a", "z")
     with pytest.raises(NotMeasurableError, match="no touchpoint 'z'"):
         journeys.measure(cx.metrics.EventuallyFollows(source="z"))
-    with pytest.raises(NotMeasurableError, match="grams cannot be grouped by touchpoint"):
-        journeys.measure(cx.metrics.Grams(2), by="touchpoint")
     with pytest.raises(InvalidValueError, match="1 to 8"):
         cx.metrics.Grams(9)
     with pytest.raises(InvalidValueError, match="ascending"):

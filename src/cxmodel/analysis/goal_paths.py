@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from cxmodel.analysis.credits import before_conversion, chain_steps, goal_missing
 from cxmodel.analysis.paths import Variants, distinct_paths, union
-from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, refuse_groups, shares_by_group
+from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
@@ -170,6 +170,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     name: ClassVar[str] = "goal_paths"
     unit: ClassVar[str] = "paths"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     goal: Goal = field(converter=as_goal)
     touchpoint: str | None = None
@@ -191,7 +192,6 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     def add(self, state: GoalPathState, block: Block, cells: Cells[Any]) -> GoalPathState:
         """Paths and steps of one block."""
-        refuse_groups(self.name, cells)
         _, keys = chain_steps(block, self.goal, 1)
         converting = keep_journeys(block, block.reached(self.goal) >= 0)
         _, at, position, _, direct = before_conversion(converting, self.goal)
@@ -211,7 +211,6 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     def finish(self, state: GoalPathState, cells: Cells[Any], level: float) -> Mapping[int, GoalPathTable]:
         """Count the paths."""
-        refuse_groups(self.name, cells)
         names = cells.vocabulary.touchpoints
         variants = union(state.paths)
         total, through, capped, acyclic, graph = _structure(state.edges, len(names) + 2, self.cap)

@@ -9,7 +9,6 @@ import numpy as np
 from attrs import frozen
 
 from cxmodel.data.blocks import Block
-from cxmodel.errors import NotMeasurableError
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.stats.arrays import Ints, compress, ranges
 from cxmodel.stats.floats import Floats
@@ -225,12 +224,3 @@ def _effect(clustered: Floats, simple: Floats, n: int, customers: int) -> Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = clustered * customers / (customers - 1) / (simple * n / (n - 1))
     return np.where(np.isfinite(effect) & (effect > 1 + _ROUNDING), effect, 1.0)
-
-
-def refuse_groups(name: str, cells: Cells[Any]) -> None:
-    """Raise where groups were asked of something that describes a whole population."""
-    if cells.by is not None:
-        raise NotMeasurableError(
-            f"{name} cannot be grouped by {' and '.join(cells.by.names)}",
-            hint="Select the journeys first: journeys.where(…)",
-        )
