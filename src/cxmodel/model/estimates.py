@@ -13,7 +13,8 @@ from cxmodel.model.scales import Direction
 
 Flag = Literal[
     "censored", "control_failed", "degenerate", "dependence_unknown", "direct", "empty", "not_identifiable",
-    "not_replicated", "open_unknown", "out_of_range", "overlapping", "small_n", "structural_lift", "suppressed", "unadjusted",
+    "not_replicated", "open_unknown", "out_of_range", "overlapping", "small_n", "structural_lift",
+    "suppressed", "unadjusted",
 ]  # fmt: skip
 
 

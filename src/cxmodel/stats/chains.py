@@ -168,8 +168,12 @@ def absorption_probabilities(chain: Chain) -> tuple[Floats, Floats]:
     >>> absorption_probabilities(half)[0].round(6).tolist()
     [0.25, 0.5, 0.75]
     """
-    visits = _visits(chain)
-    return _apply(visits, chain.goal), _apply(visits, chain.lost)
+    inner = _opened(chain)
+    visits, linked = _inverse(np.eye(inner.shape[-1]) - inner), inner > 0
+    goal, lost = (
+        np.where(_leading(linked, end > 0), _apply(visits, end), 0.0) for end in (chain.goal, chain.lost)
+    )  # fmt: skip
+    return goal, lost
 
 
 def _apply(matrix: Floats, vector: Floats) -> Floats:
@@ -256,7 +260,9 @@ def reach_probability(chain: Chain) -> Floats:
 
     nan for states from which a walk cannot escape.
     """
-    return visits_from_start(chain) / _diagonal(fundamental_matrix(chain))
+    inner = _opened(chain)
+    returns = _diagonal(_inverse(np.eye(inner.shape[-1]) - inner))
+    return visits_from_start(chain) / np.where(escapes(chain), returns, np.nan)
 
 
 def _diagonal(matrix: Floats) -> Floats:

@@ -102,8 +102,8 @@ class MarkovCredit(ChainCredit[CreditTable]):
 
     RE_i = 1 − P(goal without i)/P(goal); the credit of i is RE_i/ΣRE · conversions that had a touchpoint (Anderl et
     al. 2016, 10.1016/j.ijresmar.2016.03.001). With ``value``, a conversion is worth the mean value of those with the
-    same last context. Journeys still in progress are censored: their last step is not a loss. Above 200 contexts there is
-    no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
+    same last context. Journeys still in progress are censored: their last step is not a loss. Above 200 contexts there
+    is no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
 
     Attributes:
         order: How many touchpoints the chain remembers.
@@ -136,8 +136,8 @@ class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
 
     RE_i = 1 − P(goal without i)/P(goal), where whatever would enter i is lost. It is what the chain says, not what a
     removal would do: see `Impact`. Each is 0 to 1; they overlap and do not sum to anything. A touchpoint that every
-    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there. Above 200 contexts
-    there is no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
+    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there. Above
+    200 contexts there is no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
 
     Attributes:
         order: How many touchpoints the chain remembers.
