@@ -59,7 +59,10 @@ class WhatIfs(Tally[Tried, WhatIf]):
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many touchpoints."""
         if len(facts.known_touchpoints) > MOST_STATES:
-            return f"a chain of {len(facts.known_touchpoints):,} touchpoints is too large, {MOST_STATES:,} at most"
+            return (
+                f"a chain of {len(facts.known_touchpoints):,} touchpoints is too large, {MOST_STATES:,} at most; fold "
+                f"rare ones, journeys.fold_rare(keep={MOST_STATES - 1})"
+            )
         return goal_missing(self.goal, facts)
 
     def start(self) -> Tried:
