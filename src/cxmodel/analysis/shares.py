@@ -173,7 +173,7 @@ class Shares:
     def estimate(self, row: int) -> Estimate:
         """The share of one key."""
         low, high = (float(ends[row]) for ends in self.bounds)
-        method = "wilson, design effect" if self.n_eff[row] < self.journeys else "wilson"
+        method = self._told("wilson, design effect" if self.n_eff[row] < self.journeys else "wilson")
         return Estimate(
             value=int(self.count[row]) / self.journeys, n=self.journeys, n_eff=float(self.n_eff[row]), unit="share",
             range=(0.0, 1.0), interval=Interval(low, high, self.level, method), origin=self.cells.origin,
@@ -195,8 +195,12 @@ class Shares:
         low, high = (float(end) for end in wilson(0.0, float(self.journeys), self.level))
         return Estimate(
             value=0.0, n=self.journeys, n_eff=float(self.journeys), unit="share", range=(0.0, 1.0),
-            interval=Interval(low, high, self.level, "wilson"), origin=self.cells.origin,
+            interval=Interval(low, high, self.level, self._told("wilson")), origin=self.cells.origin,
         )  # fmt: skip
+
+    def _told(self, method: str) -> str:
+        """How an interval was made, where replicates may have been asked for in vain."""
+        return f"{method}; shares of many keys are not resampled" if self.cells.bootstrap else method
 
 
 def shares_by_group(state: KeyedCounts, cells: Cells[Any], level: float) -> dict[int, Shares]:
