@@ -93,8 +93,9 @@ def test_shares_say_that_they_are_not_resampled_and_what_no_rule_told() -> None:
     goal = journeys.measure(cx.metrics.GoalPaths("c"), bootstrap=50)
     ends = journeys.measure(cx.metrics.Ends(), bootstrap=50)
     follows = journeys.measure(cx.metrics.EventuallyFollows(), bootstrap=50)
-    shares = [*(each.share for each in (*detail, *ends.entries, *ends.exits)), goal["a"].share, goal["b"].share]
-    for share in [*shares, follows.share("a", "b"), follows.share("c", "a")]:
+    shares = [*(each.share for each in detail), *(each.share for each in (*ends.entries, *ends.exits))]
+    shares += [goal["a"].share, goal["b"].share, follows.share("a", "b"), follows.share("c", "a")]
+    for share in shares:
         assert share.interval is not None
         assert share.interval.method.endswith("not resampled")
     assert {each.label: "open_unknown" in each.share.flags for each in detail} == {"b": False, "left": True}

@@ -116,6 +116,7 @@ def test_many_layers_are_counted_exactly_and_cycles_up_to_the_cap() -> None:
     assert (capped.structural, capped.capped, capped.cap, capped.acyclic) == (5, True, 5, False)
     assert "at least 5 without a repeat" in str(capped)
     exact = read(cyclic).measure(cx.metrics.GoalPaths(GOAL))
+    assert exact.structural is not None
     again = read(cyclic).measure(cx.metrics.GoalPaths(GOAL, cap=exact.structural))
     assert (again.structural, again.capped) == (exact.structural, False)
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,12 @@ def test_rows_of_large_tables_are_made_when_they_are_looked_at(monkeypatch: pyte
     journeys = read([[[(what, at) for at, what in enumerate("abcabc")]], [[("d", 0)]]])
     made: list[object] = []
     kept = loops.LoopRow
-    monkeypatch.setattr(loops, "LoopRow", lambda **values: made.append(values) or kept(**values))
+
+    def row(**values: Any) -> loops.LoopRow:
+        made.append(values)
+        return kept(**values)
+
+    monkeypatch.setattr(loops, "LoopRow", row)
     table = journeys.measure(cx.metrics.Loops())
     assert (len(table.touchpoints), len(made), table.repeating) == (4, 1, 3)
     assert table.touchpoints[-1].touchpoint == "d"

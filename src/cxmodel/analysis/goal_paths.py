@@ -301,17 +301,16 @@ def _structure(edges: Ints, width: int, cap: int) -> _Structure:
         return _Structure(total=0)
     useful = {GOAL, *nx.ancestors(graph, GOAL)} & {START, *nx.descendants(graph, START)}
     graph = _Graph(graph.subgraph(useful))
-    acyclic, capped, reason = nx.is_directed_acyclic_graph(graph), False, None
+    acyclic, capped = nx.is_directed_acyclic_graph(graph), False
     if acyclic:
         total, through = _exact(graph)
     else:
         total, through, capped = _one_by_one(graph, cap)
-    if capped:
-        # which paths came first follows the names of the touchpoints: no count of one says anything
-        through, reason = {}, f"there are more than {total:,} paths without a repeat; raise cap={cap}, or fold_rare(…)"
+    # which paths came first follows the names of the touchpoints: then no count of one says anything
+    more = f"there are more than {total:,} paths without a repeat: raise cap={cap}, or fold rare touchpoints"
     return _Structure(
-        total=total, through=through, capped=capped, acyclic=acyclic, unavoidable=_dominators(graph), cut=_cut(graph),
-        reason=reason,
+        total=total, through={} if capped else through, capped=capped, acyclic=acyclic,
+        unavoidable=_dominators(graph), cut=_cut(graph), reason=more if capped else None,
     )  # fmt: skip
 
 
