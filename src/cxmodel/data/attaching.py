@@ -280,10 +280,15 @@ def alone(rows: AnswerRows) -> MemoryPopulation:
 
 
 def fingerprint(rows: AnswerRows) -> str:
-    """Tells surveys apart by who answered what about what, when and how; the order of the rows does not matter."""
+    """Tells surveys apart by who answered what about what, when and how.
+
+    The order of the rows does not matter, but where an answer names nobody: its row is all that is known of who gave it.
+    """
     questions = Texts.of([f"{name}: {question}" for name, question in rows.questions.items()]).keys()
     places = Texts.of(list(rows.touchpoints.names)).keys()
-    ids = [_id_keys(column) for column in (rows.customer, rows.journey) if column is not None]
+    columns = [column for column in (rows.customer, rows.journey) if column is not None]
+    nobody = np.logical_and.reduce([np.ones(rows.row.size, np.bool_), *(column.absent for column in columns)])
+    ids = [*(_id_keys(column) for column in columns), np.where(nobody, rows.row, -1)]
     parts = (rows.score, questions[rows.question], rows.time, rows.weight, places[rows.touchpoint], *ids)
     keys = np.zeros(rows.row.size, np.uint64)
     for turn, part in enumerate(parts):
