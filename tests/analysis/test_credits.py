@@ -529,3 +529,4 @@ def test_large_chains_are_solved_without_replicates_and_too_large_ones_leave_the
         assert re.search(r"3 contexts[\s\S]*fold_rare", each.reason)
     assert loads(dumps(large))["markov_credit"].to_records() == chain.to_records()
     assert str(large).count("–") == 3
+    assert "markov: no value (a chain of 3 contexts" in str(large).splitlines()[-1]
