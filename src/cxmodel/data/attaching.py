@@ -282,7 +282,7 @@ def alone(rows: AnswerRows) -> MemoryPopulation:
 def fingerprint(rows: AnswerRows) -> str:
     """Tells surveys apart by who answered what about what, when and how.
 
-    The order of the rows does not matter, but where an answer names nobody: its row is all that is known of who gave it.
+    The order of the rows does not matter, but where an answer names nobody: its row is all that tells who gave it.
     """
     questions = Texts.of([f"{name}: {question}" for name, question in rows.questions.items()]).keys()
     places = Texts.of(list(rows.touchpoints.names)).keys()
