@@ -178,7 +178,9 @@ class Journeys(Measurable):
         last = self.facts.last
         end = instant(last) if last is not None else 0
         us = microseconds(limit)
-        declared = self.population.then(lambda block: selecting.with_inactivity(block, us, end))
+        declared = self.population.then(
+            lambda block: selecting.with_inactivity(block, us, end), saying=selecting.lost_after(us)
+        )
         return evolve(
             self, population=evolve(declared, inactivity=us) if isinstance(declared, MemoryPopulation) else declared
         )
@@ -220,7 +222,7 @@ class Journeys(Measurable):
         goal = self._goal(at) if at is not None else None
         us = None if gap is None else microseconds(gap)
         words = [f"cut at gaps over {gap}"] if gap is not None else []
-        words += [f"cut after {goal.name}"] if goal is not None else []
+        words += [f"cut after {goal}"] if goal is not None else []
         return self._then(lambda block: selecting.split(block, gap=us, goal=goal), saying=" and ".join(words))
 
     def where(
@@ -244,7 +246,7 @@ class Journeys(Measurable):
             goal = self._goal(passes)
             out = out._then(
                 lambda block: selecting.keep_journeys(block, block.reached(goal) >= 0),
-                saying=f"passes {goal.name}",
+                saying=f"passes {goal}",
             )
         if matches is not None:
             pattern = self._pattern(matches)
@@ -281,7 +283,7 @@ class Journeys(Measurable):
             raise InvalidValueError(f"share is above 0 and at most 1, got {share!r}")
         return self._then(
             lambda block: selecting.sample(block, share, seed),
-            saying=f"{share:.2%} of customers, seed {seed}",
+            saying=f"a share of {float(share)!r} of the customers, seed {seed}",
         )
 
     # asking

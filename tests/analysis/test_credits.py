@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
@@ -17,6 +18,7 @@ from tests.laws.reading import credit_of, in_blocks, read
 
 import cxmodel as cx
 from cxmodel import metrics
+from cxmodel.analysis.credits import markov
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError
 from cxmodel.exporters.json import dumps, loads
 from cxmodel.testing import Row, logs, reference
@@ -502,3 +504,29 @@ def test_a_table_says_which_models_disagree() -> None:
     assert [line.split() for line in text.splitlines()[2:]] == [
         ["a", "2.00", "0.00"], ["b", "1.00", "1.00"], ["c", "0.00", "2.00"], ["(direct)", "0.00", "0.00"],
     ]  # fmt: skip
+
+
+def test_large_chains_are_solved_without_replicates_and_too_large_ones_leave_the_other_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journeys = log(["ab", "bc", ""] * 20, ["ca", "b"] * 20)
+    small = journeys.measure(metrics.Credits(goal=GOAL))
+    monkeypatch.setattr(markov, "MOST_REPLICATED", 2)
+    effects = journeys.measure(metrics.RemovalEffects(goal=GOAL), bootstrap=100)
+    for name, each in journeys.measure(metrics.MarkovCredit(goal=GOAL)).items():
+        assert each.value == pytest.approx(small["markov_credit"][name].value)
+        for found in (each, effects[name]):
+            assert (found.interval, found.flags) == (None, ("not_replicated",))
+    monkeypatch.setattr(markov, "MOST_CONTEXTS", 2)
+    large = journeys.measure(metrics.Credits(goal=GOAL))
+    for name in ("first_credit", "last_credit", "linear_credit", "shapley_credit"):
+        assert large[name].to_records() == small[name].to_records()
+    chain = large["markov_credit"]
+    assert (set(chain), chain.conversions, chain.direct.value) == ({"a", "b", "c"}, 60, 20)
+    for each in (*chain.values(), *journeys.measure(metrics.RemovalEffects(goal=GOAL)).values()):
+        assert (each.value, each.interval) == (None, None)
+        assert each.reason is not None
+        assert re.search(r"3 contexts[\s\S]*fold_rare", each.reason)
+    assert loads(dumps(large))["markov_credit"].to_records() == chain.to_records()
+    assert str(large).count("–") == 3
+    assert "markov: no value (a chain of 3 contexts" in str(large).splitlines()[-1]

@@ -48,7 +48,8 @@ def test_contributions_sum_to_the_score_with_what_belongs_to_no_group(rows: list
 def test_mix_and_rate_sum_to_the_change_and_turn_round(
     before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
 ) -> None:
-    there, back = cx.decompose(by_group(before), by_group(after)), cx.decompose(by_group(after), by_group(before))
+    there = cx.decompose(by_group(before), by_group(after), across=True)
+    back = cx.decompose(by_group(after), by_group(before), across=True)
     change = survey(after).measure(cx.metrics.Nps(min_n=0)).require() - (
         survey(before).measure(cx.metrics.Nps(min_n=0)).require()
     )
@@ -63,14 +64,14 @@ def test_mix_and_rate_sum_to_the_change_and_turn_round(
 
 def test_the_worked_example_of_kitagawa() -> None:
     # rates .2 and .3 to .27 and .31, shares ½ and ½ to ¼ and ¾, by hand
-    found = cx.decompose(csat({"x": (100, 20), "y": (100, 30)}), csat({"x": (100, 27), "y": (300, 93)}))
+    found = cx.decompose(csat({"x": (100, 20), "y": (100, 30)}), csat({"x": (100, 27), "y": (300, 93)}), across=True)
     assert found.change.require() == pytest.approx(0.30 - 0.25)
     assert found.mix.require() == pytest.approx(-0.25 * 0.235 + 0.25 * 0.305)
     assert found.rate.require() == pytest.approx(0.07 * 0.375 + 0.01 * 0.625)
 
 
 def test_a_group_at_one_time_only_gives_mix_alone() -> None:
-    found = cx.decompose(csat({"x": (50, 10)}), csat({"x": (50, 10), "new": (50, 40)}))
+    found = cx.decompose(csat({"x": (50, 10)}), csat({"x": (50, 10), "new": (50, 40)}), across=True)
     new = next(part for part in found.parts if part.group == "new")
     assert (new.before, new.after, new.rate.require()) == (None, 0.8, 0)
     assert found.mix.require() == pytest.approx(found.change.require())
@@ -81,7 +82,7 @@ def test_suppressed_groups_are_left_out_of_both_sides_and_counted() -> None:
     many = [("a", 3, 1)] * 20 + [("b", 3, 1)] * 30
     parts = cx.contributions(by_group(few, min_n=10))
     assert ([part.group for part in parts.parts], parts.left_out, parts.score.value) == (["a"], 4, 100)
-    change = cx.decompose(by_group(few, min_n=10), by_group(many, min_n=10))
+    change = cx.decompose(by_group(few, min_n=10), by_group(many, min_n=10), across=True)
     assert ([part.group for part in change.parts], change.left_out, change.change.value) == (["a"], 34, -200)
 
 
@@ -97,7 +98,7 @@ def test_intervals_of_mix_and_rate_cover() -> None:
             sides.append(
                 csat({"x": (n, int(generator.binomial(n, x))), "y": (400 - n, int(generator.binomial(400 - n, y)))})
             )
-        found = cx.decompose(*sides)
+        found = cx.decompose(*sides, across=True)
         for i, (part, truth) in enumerate(zip((found.mix, found.rate), truths, strict=True)):
             assert part.interval is not None
             hits[i] += truth in part.interval
@@ -120,6 +121,16 @@ def test_what_is_no_mean_or_overlaps_is_refused() -> None:
     made = Breakdown(by=("group",), metric="nps", groups={"a": Estimate(value=1.0, n=9)})
     with pytest.raises(cx.errors.NotComparableError, match="do not remember"):
         cx.contributions(made)
+
+
+def test_other_populations_are_decomposed_only_where_that_is_meant() -> None:
+    rows = [{"who": i, "at": f"2026-01-{1 + i % 28:02d}", "what": "a", "shop": "ns"[i % 3 > 0]} for i in range(60)]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at", attributes=["shop"])
+    part, whole = (each.measure(cx.metrics.Length(), by=cx.by.attribute("shop"))
+                   for each in (journeys.where(shop="n"), journeys))  # fmt: skip
+    with pytest.raises(cx.errors.NotComparableError, match=r"shop is n[\s\S]*across=True"):
+        cx.decompose(part, whole)
+    assert cx.decompose(part, whole, across=True).change.value == pytest.approx(0)
 
 
 def test_decompositions_go_to_json() -> None:

@@ -59,11 +59,13 @@ def test_drop_offs_are_what_followed_the_last_arrival(
     assert [step.reached for step in detail.funnel.steps] == reached
     assert detail.funnel == read(journeys).funnel(list(steps), within=limit, strict=strict)
     for step, drop in enumerate(detail.drop_offs):
-        expected = Counter(
+        followed = (
             events[max(each[step]) + 1][0] if max(each[step]) + 1 < len(events) else "left"
             for events, each in zip(journeys, found, strict=True)
             if each[step] and not each[step + 1]
         )
+        expected = Counter("too late" if name == steps[step + 1] else name for name in followed)
+        assert limit is not None or not expected["too late"]
         assert {each.label: each.count for each in drop.instead} == expected
         assert drop.lost == drop.reached - reached[step + 1] == expected.total()
         assert all(each.share.value == pytest.approx(each.count / drop.lost) for each in drop.instead)
@@ -75,6 +77,31 @@ def test_journeys_in_progress_have_not_left() -> None:
     assert {each.label: each.count for each in detail.drop_offs[0].instead} == {"left": 1, "still open": 1, "x": 1}
     assert str(detail).splitlines()[:2] == ["4 journeys", "  a: 4 reached, 3 lost"]
     assert detail.to_dict()["funnel"] == detail.funnel.to_dict()
+
+
+def test_the_next_step_after_the_limit_is_too_late_and_not_done_instead() -> None:
+    journeys = read([[("cart", 0), ("pay", 10)], [("cart", 0), ("help", 1), ("pay", 10)], [("cart", 0), ("pay", 2)]])
+    detail = journeys.measure(cx.metrics.FunnelDetail(["cart", "pay"], within=timedelta(minutes=5)))
+    (drop,) = detail.drop_offs
+    assert {each.label: each.count for each in drop.instead} == {"help": 1, "too late": 1}
+    assert [each.to_dict()["too_late"] for each in drop.instead] == [each.too_late for each in drop.instead]
+
+
+def test_shares_say_that_they_are_not_resampled_and_what_no_rule_told() -> None:
+    journeys = read([[("a", 0), ("b", 100)], [("a", 0)], [("a", 99), ("c", 100)]])
+    detail = journeys.measure(cx.metrics.FunnelDetail(["a", "c"]), bootstrap=50).drop_offs[0].instead
+    goal = journeys.measure(cx.metrics.GoalPaths("c"), bootstrap=50)
+    ends = journeys.measure(cx.metrics.Ends(), bootstrap=50)
+    follows = journeys.measure(cx.metrics.EventuallyFollows(), bootstrap=50)
+    shares = [*(each.share for each in detail), *(each.share for each in (*ends.entries, *ends.exits))]
+    shares += [goal["a"].share, goal["b"].share, follows.share("a", "b"), follows.share("c", "a")]
+    for share in shares:
+        assert share.interval is not None
+        assert share.interval.method.endswith("not resampled")
+    assert {each.label: "open_unknown" in each.share.flags for each in detail} == {"b": False, "left": True}
+    declared = journeys.with_inactivity(timedelta(minutes=5))
+    found = declared.measure(cx.metrics.FunnelDetail(["a", "c"])).drop_offs[0].instead
+    assert not any("open_unknown" in each.share.flags for each in found)
 
 
 def test_groups_have_their_own_details() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 import cxmodel as cx
 from cxmodel.analysis import goal_paths, path_chains
 from cxmodel.errors import NotMeasurableError
+from cxmodel.stats import sparse_chains
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.sums import no_sums
 
@@ -60,7 +62,7 @@ def test_paths_through_touchpoints_are_those_of_enumeration(paths: list[str]) ->
     assert (table.structural, table.capped) == (len(possible), False)
     shares = np.array(list(reached.values())) / reached.total()
     assert table.effective == pytest.approx(float(np.prod(shares**-shares)))
-    assert {row.touchpoint for row in table.touchpoints} == set("".join(until_goal(path) for path in paths))
+    assert {row.touchpoint for row in table.touchpoints} == set("".join(paths)) - {"g"}
     for row in table.touchpoints:
         on = [path for path in reached if row.touchpoint in path]
         assert (row.variants, row.journeys) == (len(on), sum(reached[path] for path in on))
@@ -114,22 +116,83 @@ def test_many_layers_are_counted_exactly_and_cycles_up_to_the_cap() -> None:
     assert (capped.structural, capped.capped, capped.cap, capped.acyclic) == (5, True, 5, False)
     assert "at least 5 without a repeat" in str(capped)
     exact = read(cyclic).measure(cx.metrics.GoalPaths(GOAL))
+    assert exact.structural is not None
     again = read(cyclic).measure(cx.metrics.GoalPaths(GOAL, cap=exact.structural))
     assert (again.structural, again.capped) == (exact.structural, False)
 
 
-def test_graphs_and_chains_too_large_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_too_large_to_count_keep_what_was_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    journeys = read(["abg", "bag", "ag", "cx"])
+    full = journeys.measure(cx.metrics.GoalPaths(GOAL))
     monkeypatch.setattr(goal_paths, "MOST_STEPS", 2)
-    monkeypatch.setattr(path_chains, "MOST_STATES", 1)
-    with pytest.raises(NotMeasurableError, match=r"6 different steps[\s\S]*events_where"):
-        read(["abg", "bag"]).measure(cx.metrics.GoalPaths(GOAL))
-    with pytest.raises(NotMeasurableError, match=r"a chain of 2 touchpoints[\s\S]*events_where"):
-        read(["abg", "bag"]).measure(cx.metrics.PathChain(goal=GOAL))
+    for table in (journeys.measure(cx.metrics.GoalPaths(GOAL)), journeys.measure(cx.metrics.GoalPaths(GOAL, "a"))):
+        assert (table.journeys, table.variants, table.effective) == (3, 3, full.effective)
+        assert (table.structural, table.acyclic, table.cut) == (None, None, None)
+        assert table.reason is not None
+        assert "fold_rare" in table.reason
+        row = table["a"]
+        assert (row.variants, row.journeys, row.on) == (3, 3, "all")
+        assert (row.structural, row.unavoidable, row.reason) == (None, None, table.reason)
+        assert str(table).splitlines()[0] == "3 journeys reach goal on 3 different paths"
+        json.dumps(table.to_dict())
 
 
-def test_groups_are_refused_with_the_way_out() -> None:
-    with pytest.raises(NotMeasurableError, match=r"journeys\.where"):
-        read(["ag"]).measure(cx.metrics.GoalPaths(GOAL), by="touchpoint")
+def test_touchpoints_that_are_met_only_after_the_goal_are_on_none_of_the_paths() -> None:
+    table = read(["abgt", "xt"]).measure(cx.metrics.GoalPaths(GOAL))
+    assert table.on("none") == ("t", "x")
+    assert (table["t"].journeys, table["t"].share.value, table["t"].structural, table["t"].on) == (0, 0.0, 0, "none")
+    with pytest.raises(cx.errors.UnknownNameError, match="no touchpoint 'z'"):
+        table["z"]
+
+
+def test_counts_that_stopped_at_the_cap_do_not_follow_the_names_of_touchpoints() -> None:
+    names = "ABCDEFGH"
+    turned = str.maketrans(names, names[::-1])
+    paths = [each + "g" for each in (names, names[::-1], "ACEGBDFH", "HFDBGECA", "AFCHEBGD")]
+    metric = cx.metrics.GoalPaths(GOAL, cap=5)
+    one, other = read(paths).measure(metric), read([path.translate(turned) for path in paths]).measure(metric)
+    for table in (one, other):
+        assert (table.structural, table.capped) == (5, True)
+        assert {row.structural for row in table.touchpoints} == {None}
+        assert all("more than 5" in (row.reason or "") for row in table.touchpoints)
+    turn = {row.touchpoint.translate(turned): (row.variants, row.unavoidable) for row in one.touchpoints}
+    assert turn == {row.touchpoint: (row.variants, row.unavoidable) for row in other.touchpoints}
+
+
+@given(PATHS)
+def test_large_chains_are_followed_step_by_step_to_the_same_numbers(paths: list[str]) -> None:
+    journeys = read(paths)
+    exact = journeys.measure(cx.metrics.PathChain(goal=GOAL, k=5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(path_chains, "MOST_DENSE", 0)
+        patch.setattr(path_chains, "MOST_REPLICATED", 0)
+        large = journeys.measure(cx.metrics.PathChain(goal=GOAL, k=5))
+    assert large.goal_share == pytest.approx(exact.goal_share)
+    assert large.shown == exact.shown
+    for one, other in ((large.entropy, exact.entropy), (large.events, exact.events)):
+        assert one.value == pytest.approx(other.value, abs=1e-12)
+        assert (one.interval, set(one.flags) - set(other.flags)) == (None, {"not_replicated"})
+    known = {each.touchpoint: (each.visits, each.to_goal) for each in exact.visits}
+    for each in large.visits:
+        assert (each.visits, each.to_goal) == pytest.approx(known[each.touchpoint])
+        assert each.reach is None
+
+
+def test_chains_that_go_round_for_too_long_to_be_followed_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_chains, "MOST_DENSE", 0)
+    monkeypatch.setattr(sparse_chains, "MOST_TERMS", 10)
+    with pytest.raises(NotMeasurableError, match="too long to follow"):
+        read(["ab" * 20 + "g"]).measure(cx.metrics.PathChain(goal=GOAL))
+
+
+def test_the_chain_says_where_nothing_tells_journeys_in_progress_from_lost_ones() -> None:
+    journeys = read(["abg", "ab"])
+    assert "open_unknown" in journeys.measure(cx.metrics.PathChain(goal=GOAL)).entropy.flags
+    known = journeys.with_inactivity(timedelta(days=1)).measure(cx.metrics.PathChain(goal=GOAL))
+    assert "open_unknown" not in known.entropy.flags
+
+
+def test_a_touchpoint_that_is_not_there_is_named() -> None:
     with pytest.raises(NotMeasurableError, match="no touchpoint 'z'"):
         read(["ag"]).measure(cx.metrics.GoalPaths(GOAL, "z"))
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxmodel as cx
-from cxmodel.analysis import followings
+from cxmodel.analysis import followings, loops
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError
 from cxmodel.stats.intervals import wilson
 
@@ -110,6 +111,42 @@ def test_every_journey_begins_and_ends_once(customers: list[Customer]) -> None:
     assert all(end.share.value == end.count / table.journeys for end in table.entries)
 
 
+def test_journeys_in_progress_have_no_exit_yet() -> None:
+    journeys = read([[[("a", 0), ("b", 1)]], [[("a", 0), ("c", 5)]], [[("a", 90), ("b", 9)]], [[("c", 100)]]])
+    unknown, known = (
+        each.measure(cx.metrics.Ends()) for each in (journeys, journeys.with_inactivity(timedelta(seconds=30)))
+    )
+    assert ({end.touchpoint: end.count for end in unknown.exits}, unknown.still_open) == ({"b": 2, "c": 2}, 0)
+    assert {end.touchpoint: end.count for end in known.exits} == {"b": 1, "c": 1}
+    assert (known.journeys, known.still_open, known.to_dict()["still_open"]) == (4, 2, 2)
+    assert [end.share.value for end in known.exits] == [0.5, 0.5]
+    assert {end.touchpoint: end.share.value for end in known.entries} == {"a": 0.75, "c": 0.25}
+    flags = [{"open_unknown" in end.share.flags for end in ends} for ends in (unknown.exits, unknown.entries)]
+    assert flags == [{True}, {False}]
+    assert not any("open_unknown" in end.share.flags for end in known.exits)
+    assert str(known).splitlines()[-1] == "  still open: 2"
+
+
+def test_rows_of_large_tables_are_made_when_they_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    journeys = read([[[(what, at) for at, what in enumerate("abcabc")]], [[("d", 0)]]])
+    made: list[object] = []
+    kept = loops.LoopRow
+
+    def row(**values: Any) -> loops.LoopRow:
+        made.append(values)
+        return kept(**values)
+
+    monkeypatch.setattr(loops, "LoopRow", row)
+    table = journeys.measure(cx.metrics.Loops())
+    assert (len(table.touchpoints), len(made), table.repeating) == (4, 1, 3)
+    assert table.touchpoints[-1].touchpoint == "d"
+    assert [row.touchpoint for row in table.touchpoints[:2]] == ["a", "b"]
+    assert len(made) == 4
+    assert (table.touchpoints == tuple(table.touchpoints), repr(table.touchpoints)) == (True, "<4 rows>")
+    with pytest.raises(IndexError):
+        table.touchpoints[4]
+
+
 @given(CUSTOMERS)
 def test_loops_are_counted_event_by_event(customers: list[Customer]) -> None:
     table = read(customers).measure(cx.metrics.Loops())
@@ -197,8 +234,6 @@ def test_what_cannot_be_asked_is_said_in_words() -> None:
         follows.count("a", "z")
     with pytest.raises(NotMeasurableError, match="no touchpoint 'z'"):
         journeys.measure(cx.metrics.EventuallyFollows(source="z"))
-    with pytest.raises(NotMeasurableError, match="grams cannot be grouped by touchpoint"):
-        journeys.measure(cx.metrics.Grams(2), by="touchpoint")
     with pytest.raises(InvalidValueError, match="1 to 8"):
         cx.metrics.Grams(9)
     with pytest.raises(InvalidValueError, match="ascending"):

@@ -203,7 +203,7 @@ def test_results_of_other_populations_are_not_compared(rows: list[Row]) -> None:
     name = journeys.facts.touchpoints[0]
     others = [
         journeys.where(passes=name), journeys.split(gap=timedelta(minutes=3)), journeys.merge_repeats(),
-        journeys.events_where(touchpoint=name),
+        journeys.events_where(touchpoint=name), journeys.with_inactivity(timedelta(minutes=3)),
         read([{**row, "touchpoint": f"{row['touchpoint']}!"} for row in rows]),
     ]  # fmt: skip
     if len(journeys.facts.touchpoints) > 1:
@@ -213,6 +213,31 @@ def test_results_of_other_populations_are_not_compared(rows: list[Row]) -> None:
         with pytest.raises(cx.errors.NotComparableError, match="across=True"):
             plain.minus(found)
         assert plain.minus(found, across=True).require() == pytest.approx(plain.require() - found.require())
+
+
+def test_selections_that_sound_alike_are_not_compared() -> None:
+    rows = [{"who": who, "what": what, "at": f"2026-01-01T00:0{i}"} for who in "ab" for i, what in enumerate("xyz")]
+    journeys = cx.read_events(rows, customer="who", touchpoint="what", time="at")
+    one, other = (cx.Goal("goal", touchpoints=[name]) for name in "xy")
+
+    def answered(score: int, **options: Any) -> cx.Journeys:
+        answers = [{"who": "a", "score": score, "at": "2026-01-01T00:09"}]
+        survey = cx.read_responses(answers, score="score", scale=cx.Scale.nps(), customer="who", time="at")
+        return journeys.with_responses(survey, **options)
+
+    pairs = [
+        (journeys.where(passes=one), journeys.where(passes=other)),
+        (journeys.split(at=one), journeys.split(at=other)),
+        (journeys.sample(1 - 1e-6), journeys.sample(1 - 1e-7)),
+        (journeys.with_inactivity(timedelta(minutes=1)), journeys.with_inactivity(timedelta(minutes=2))),
+        (answered(9), answered(3)),
+        (answered(9), answered(9, about="x")),
+        (answered(9), answered(9, within=timedelta(minutes=1))),
+    ]
+    for left, right in pairs:
+        with pytest.raises(cx.errors.NotComparableError, match="across=True"):
+            left.measure(metrics.Length()).minus(right.measure(metrics.Length()))
+    assert answered(9).measure(metrics.Length()).minus(answered(9).measure(metrics.Length())).value == 0
 
 
 @few

@@ -95,7 +95,7 @@ def test_mix_and_rate_of_the_worked_example(reference: Reference) -> None:
         ).measure(metrics.Nps(), by=cx.by.attribute("region"))
         for i in (0, 1)
     )
-    found = cx.decompose(before, after)
+    found = cx.decompose(before, after, across=True)
     parts = found.parts
     assert sum(part.share_before * (part.before or 0) for part in parts) == pytest.approx(100 * values["nps0"])
     assert sum(part.share_after * (part.after or 0) for part in parts) == pytest.approx(100 * values["nps1"])

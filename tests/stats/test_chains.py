@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from cxmodel.stats.chains import (
     what_if,
 )
 from cxmodel.stats.floats import Floats
+from cxmodel.stats.sparse_chains import sparse_chain
 
 Journey = tuple[tuple[int, ...], bool]
 JOURNEYS = st.lists(
@@ -420,3 +422,30 @@ def test_long_contexts_make_the_effect_a_plain_share(markov: dict[str, Any]) -> 
             found = dict(zip(names, set_removal_effects(chain, members), strict=True))
             assert found == pytest.approx(expected, abs=1e-10)
     assert found == pytest.approx(example["participation"], abs=1e-10)
+
+
+def test_a_large_chain_is_solved_once_and_equals_deletion() -> None:
+    generator = np.random.Generator(np.random.PCG64(2))
+    size = 1_200
+    journeys = [(tuple(generator.integers(0, size, 6).tolist()), bool(each % 3)) for each in range(3_000)]
+    chain = fit(journeys, size)
+    effects = set_removal_effects(chain, np.eye(size, dtype=np.bool_))
+    whole = slow_goal_probability(chain, set())
+    for state in range(0, size, 400):
+        assert effects[state] == pytest.approx(1 - slow_goal_probability(chain, {state}) / whole, abs=1e-9)
+
+
+@given(JOURNEYS, st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=4))
+def test_followed_step_by_step_a_chain_gives_the_same(journeys: list[Journey], more: list[tuple[int, int]]) -> None:
+    chain = fit(journeys)
+    # some states lead to one other only: closed classes come about
+    steps, goal, lost = chain.transitions.copy(), chain.goal.copy(), chain.lost.copy()
+    for here, following in more:
+        steps[here], goal[here], lost[here] = np.eye(STATES)[following], 0.0, 0.0
+    chain = evolve(chain, transitions=steps, goal=goal, lost=lost)
+    sparse = sparse_chain(chain)
+    assert sparse.escapes.tolist() == escapes(chain).tolist()
+    assert sparse.visits == pytest.approx(visits_from_start(chain), nan_ok=True)
+    assert sparse.to_goal == pytest.approx(absorption_probabilities(chain)[0])
+    assert sparse.goal_share == pytest.approx(float(goal_probability(chain)))
+    assert sparse.entropy == pytest.approx(float(path_entropy(chain)), nan_ok=True, abs=1e-12)

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from cxmodel.analysis.evidence import Evidence, check_apart, check_one_scale, evidence
 from cxmodel.errors import NotComparableError, NoValueError
 from cxmodel.model.breakdowns import Breakdown, group_values, grouped
-from cxmodel.model.estimates import Estimate, Interval
+from cxmodel.model.estimates import Estimate, Interval, check_origins
 from cxmodel.model.frames import Tabular
 from cxmodel.stats.comparisons import mix_and_rate
 from cxmodel.stats.floats import Floats
@@ -200,7 +200,9 @@ def contributions(results: Breakdown[K, Estimate]) -> Contributions[K]:
     return Contributions(metric=results.metric, by=results.by, score=score, parts=parts, left_out=left_out)
 
 
-def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> Decomposition[K]:
+def decompose(
+    before: Breakdown[K, Estimate], after: Breakdown[K, Estimate], *, across: bool = False
+) -> Decomposition[K]:  # fmt: skip
     """Split the change of a score between two breakdowns into mix and rate, exactly.
 
     Formula (Kitagawa 1955, 10.1080/01621459.1955.10501299): mix_k = Δshare_k · (θ_k before + θ_k after)/2,
@@ -211,9 +213,10 @@ def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> 
     Args:
         before: Results by group.
         after: The same metric by the same grouping, of another window, selection or survey.
+        across: Whether before and after may describe different populations: another selection or survey.
 
     Raises:
-        NotComparableError: Metric, unit or grouping differ, groups overlap, or the metric is not a mean.
+        NotComparableError: Metric, unit, grouping or population differ, groups overlap, or the metric is not a mean.
         NoValueError: Before or after, no group has a value.
 
     Example:
@@ -222,7 +225,7 @@ def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> 
         ...     rows = [{"score": s, "shop": "a"} for s in a] + [{"score": s, "shop": "b"} for s in b]
         ...     found = cx.read_responses(rows, score="score", scale=cx.Scale.nps(), attributes=["shop"])
         ...     return found.measure(cx.metrics.Nps(), by=cx.by.attribute("shop"))
-        >>> change = decompose(survey([10] * 50, [3] * 50), survey([10] * 75, [3] * 25))
+        >>> change = decompose(survey([10] * 50, [3] * 50), survey([10] * 75, [3] * 25), across=True)
         >>> change.change.require(), change.mix.require(), change.rate.require()
         (50.0, 50.0, 0.0)
     """
@@ -232,6 +235,10 @@ def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> 
             f"{before.metric} by {' and '.join(before.by)} and {after.metric} by {' and '.join(after.by)} differ"
         )
     keys, one, other, left_out = _both(before, after)
+    example = next(iter(one.values()))
+    if not across:
+        instead = "cx.decompose(before, after, across=True)"
+        check_origins(example.origin, next(iter(other.values())).origin, instead)
     early, late = _side(one, keys), _side(other, keys)
     if early.run != late.run:
         early, late = _unlinked(early, late)
@@ -239,7 +246,6 @@ def decompose(before: Breakdown[K, Estimate], after: Breakdown[K, Estimate]) -> 
     left = [each.totals.sum(axis=2, keepdims=True) - each.totals for each in (early, late)]
     mixes, rates = _mix_and_rate(early, late, left[0], left[1])
     there = (early.totals != 0).any(axis=(0, 1)) | (late.totals != 0).any(axis=(0, 1))
-    example = next(iter(one.values()))
     n = sum(each.n for side in (one, other) for each in side.values())
 
     def part(value: Floats, replicates: Floats) -> Estimate:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.model.estimates import Estimate
-from cxmodel.stats.arrays import integers
+from cxmodel.data.selecting import keep_journeys
+from cxmodel.model.estimates import Estimate, Flag
+from cxmodel.stats.arrays import Ints, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
@@ -23,7 +24,7 @@ class End:
     Attributes:
         touchpoint: Its name.
         count: Journeys.
-        share: Their share of all journeys.
+        share: Their share of all journeys; of the ended ones for exits.
     """
 
     touchpoint: str
@@ -37,17 +38,19 @@ class End:
 
 @frozen(kw_only=True)
 class EndTable:
-    """Where journeys begin and end, most frequent first; the counts of each sum to ``journeys``.
+    """Where journeys begin and end, most frequent first.
 
     Attributes:
-        journeys: Journeys with an event.
+        journeys: Journeys with an event; the counts of the entries sum to them.
         entries: Where they begin.
-        exits: Where they end.
+        exits: Where they end; the counts and ``still_open`` sum to ``journeys``.
+        still_open: Journeys in progress when the data end: they have no exit yet.
     """
 
     journeys: int
     entries: tuple[End, ...]
     exits: tuple[End, ...]
+    still_open: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -55,6 +58,7 @@ class EndTable:
             "journeys": self.journeys,
             "entries": [end.to_dict() for end in self.entries],
             "exits": [end.to_dict() for end in self.exits],
+            "still_open": self.still_open,
         }
 
     def __str__(self) -> str:
@@ -62,12 +66,15 @@ class EndTable:
         for title, ends in (("begin at", self.entries), ("end at", self.exits)):
             lines += [f"  {title} {end.touchpoint}: {end.count:,}, {end.share:.1%}" for end in ends[:10]]
             lines += [f"  {title} {len(ends) - 10:,} other touchpoints"] if len(ends) > 10 else []
-        return "\n".join(lines)
+        return "\n".join([*lines, *([f"  still open: {self.still_open:,}"] if self.still_open else [])])
 
 
 @frozen(kw_only=True)
-class Ends(Tally[KeyedCounts, EndTable]):
-    """At which touchpoints journeys begin and end, with shares of all journeys.
+class Ends(Tally[tuple[KeyedCounts, KeyedCounts], EndTable]):
+    """At which touchpoints journeys begin and end, with shares of all journeys and of the ended ones.
+
+    Journeys in progress have no exit yet; where no inactivity rule was declared none counts as in progress, and the
+    shares of exits are flagged ``open_unknown``.
 
     Example:
         >>> from cxmodel.opening import read_events
@@ -83,36 +90,47 @@ class Ends(Tally[KeyedCounts, EndTable]):
     unit: ClassVar[str] = "share"
     observes: ClassVar[Unit] = "journey"
 
-    def start(self) -> KeyedCounts:
+    def start(self) -> tuple[KeyedCounts, KeyedCounts]:
         """Nothing."""
-        return no_counts()
+        return no_counts(), no_counts()
 
-    def add(self, state: KeyedCounts, block: Block, cells: Cells[Any]) -> KeyedCounts:
-        """First touchpoints under even keys, last ones under odd keys."""
-        filled = np.flatnonzero(block.lengths > 0)
-        codes = [block.touchpoint[rows].astype(np.int64) * 2 for rows in (block.first, block.last)]
-        key = np.concatenate([codes[0], codes[1] + 1])
-        counted = count_keys(block, np.concatenate([filled, filled]), key, np.ones(key.size, np.int64), cells)
-        return merge_counts(state, counted)
+    def add(
+        self, state: tuple[KeyedCounts, KeyedCounts], block: Block, cells: Cells[Any]
+    ) -> tuple[KeyedCounts, KeyedCounts]:
+        """First touchpoints of all journeys, last ones of those that have ended."""
+        ended = block if block.still_open is None else keep_journeys(block, ~block.still_open)
+        return self.merge(state, (_counted(block, block.first, cells), _counted(ended, ended.last, cells)))
 
-    def merge(self, a: KeyedCounts, b: KeyedCounts) -> KeyedCounts:
+    def merge(
+        self, a: tuple[KeyedCounts, KeyedCounts], b: tuple[KeyedCounts, KeyedCounts]
+    ) -> tuple[KeyedCounts, KeyedCounts]:
         """Add the counts."""
-        return merge_counts(a, b)
+        return merge_counts(a[0], b[0]), merge_counts(a[1], b[1])
 
-    def finish(self, state: KeyedCounts, cells: Cells[Any], level: float) -> Mapping[int, EndTable]:
+    def finish(self, state: tuple[KeyedCounts, KeyedCounts], cells: Cells[Any], level: float) -> Mapping[int, EndTable]:
         """Shares of both."""
+        begun, ended = (shares_by_group(counts, cells, level) for counts in state)
+        unknown: tuple[Flag, ...] = () if cells.facts.inactivity_declared else ("open_unknown",)
         return {
             group: EndTable(
-                journeys=shares.journeys, entries=_ends(shares, 0, cells), exits=_ends(shares, 1, cells)
+                journeys=shares.journeys, entries=_ends(shares, cells),
+                exits=_ends(ended[group], cells, *unknown) if group in ended else (),
+                still_open=shares.journeys - (ended[group].journeys if group in ended else 0),
             )
-            for group, shares in shares_by_group(state, cells, level).items()
+            for group, shares in begun.items()
         }  # fmt: skip
 
 
-def _ends(shares: Shares, side: int, cells: Cells[Any]) -> tuple[End, ...]:
+def _counted(block: Block, rows: Ints, cells: Cells[Any]) -> KeyedCounts:
+    """The touchpoints of these events, one per journey with an event."""
+    filled = np.flatnonzero(block.lengths > 0)
+    return count_keys(block, filled, block.touchpoint[rows].astype(np.int64), np.ones(filled.size, np.int64), cells)
+
+
+def _ends(shares: Shares, cells: Cells[Any], *flags: Flag) -> tuple[End, ...]:
     names = cells.vocabulary.touchpoints
+    estimates = (shares.estimate(row) for row in range(shares.key.size))
     return tuple(
-        End(touchpoint=names[key // 2], count=int(shares.count[row]), share=shares.estimate(row))
-        for row, key in enumerate(integers(shares.key))
-        if key % 2 == side
+        End(touchpoint=names[key], count=count, share=evolve(share, flags=(*share.flags, *flags)))
+        for key, count, share in zip(integers(shares.key), integers(shares.count), estimates, strict=True)
     )

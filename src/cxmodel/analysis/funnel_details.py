@@ -8,21 +8,21 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.funnels import Funnel, FunnelState, FunnelTable, as_steps, last_arrivals
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.data.times import microseconds
-from cxmodel.model.estimates import Estimate
+from cxmodel.model.estimates import Estimate, Flag
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
 
-_LEFT, _OPEN, _TOUCHPOINTS = 0, 1, 2
+_LEFT, _OPEN, _LATE, _TOUCHPOINTS = range(4)
 
 
 @frozen(kw_only=True)
@@ -30,8 +30,9 @@ class Instead:
     """What followed the last time at a step that was not gone on from.
 
     Attributes:
-        touchpoint: The next touchpoint; None where the journey ended.
+        touchpoint: The next touchpoint; None where the journey ended or went on too late.
         still_open: Whether it has not ended but is in progress.
+        too_late: Whether the next step of the funnel followed, but after the longest time.
         count: Journeys.
         share: Their share of the journeys lost at this step.
     """
@@ -40,17 +41,18 @@ class Instead:
     still_open: bool
     count: int
     share: Estimate
+    too_late: bool = False
 
     @property
     def label(self) -> str:
-        """The touchpoint, ``"left"`` or ``"still open"``."""
-        return self.touchpoint or ("still open" if self.still_open else "left")
+        """The touchpoint, ``"left"``, ``"still open"`` or ``"too late"``."""
+        return self.touchpoint or ("still open" if self.still_open else "too late" if self.too_late else "left")
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {
-            "touchpoint": self.touchpoint, "still_open": self.still_open, "count": self.count,
-            "share": self.share.to_dict(),
+            "touchpoint": self.touchpoint, "still_open": self.still_open, "too_late": self.too_late,
+            "count": self.count, "share": self.share.to_dict(),
         }  # fmt: skip
 
 
@@ -120,6 +122,9 @@ class FunnelDetailState:
 class FunnelDetail(Tally[FunnelDetailState, FunnelDetailTable]):
     """A funnel, and for the journeys lost at each step what directly followed their last arrival there.
 
+    Where that is the next step, it came after ``within``: "too late". Where no inactivity rule was declared, whoever
+    left may be in progress: the share is flagged ``open_unknown``.
+
     Attributes:
         steps: Touchpoints or goals.
         within: Longest time from the first step to a later one.
@@ -160,7 +165,10 @@ class FunnelDetail(Tally[FunnelDetailState, FunnelDetailTable]):
         """Follow the steps, then look at what came after."""
         limit = None if self.within is None else microseconds(self.within)
         last = last_arrivals(block, self.steps, limit, strict=self.strict)
-        lost = tuple(_lost(block, here, there, cells) for here, there in pairwise(last))
+        lost = tuple(
+            _lost(block, here, there, step, cells)
+            for (here, there), step in zip(pairwise(last), self.steps[1:], strict=True)
+        )
         return self.merge(state, FunnelDetailState(self.funnel.add(self.funnel.start(), block, cells), lost))
 
     def merge(self, a: FunnelDetailState, b: FunnelDetailState) -> FunnelDetailState:
@@ -183,7 +191,7 @@ class FunnelDetail(Tally[FunnelDetailState, FunnelDetailTable]):
         }
 
 
-def _lost(block: Block, here: Ints, there: Ints, cells: Cells[Any]) -> KeyedCounts:
+def _lost(block: Block, here: Ints, there: Ints, step: Goal, cells: Cells[Any]) -> KeyedCounts:
     """What directly followed the last arrival at a step of the journeys that never reached the next."""
     gone = (here >= 0) & (there < 0)
     rows = here[gone]
@@ -191,7 +199,10 @@ def _lost(block: Block, here: Ints, there: Ints, cells: Cells[Any]) -> KeyedCoun
     if block.still_open is not None:
         following[block.still_open[gone]] = _OPEN
     on = np.flatnonzero(rows + 1 < block.journey_offsets[1:][gone])
-    following[on] = block.touchpoint[rows[on] + 1].astype(np.int64) + _TOUCHPOINTS
+    after = rows[on] + 1
+    # the next step itself follows a journey that is lost there only where time had run out
+    late = block.events_at(step.touchpoints)[after]
+    following[on] = np.where(late, _LATE, block.touchpoint[after].astype(np.int64) + _TOUCHPOINTS)
     return count_keys(keep_journeys(block, gone), np.arange(rows.size), following, np.ones(rows.size, np.int64), cells)
 
 
@@ -199,10 +210,16 @@ def _drop_off(touchpoint: str, reached: int, shares: Shares | None, cells: Cells
     if shares is None:
         return DropOff(touchpoint=touchpoint, reached=reached, lost=0, instead=())
     names = cells.vocabulary.touchpoints
+    unknown: tuple[Flag, ...] = () if cells.facts.inactivity_declared else ("open_unknown",)
+
+    def share(row: int) -> Estimate:
+        each = shares.estimate(row)
+        return evolve(each, flags=(*each.flags, *unknown)) if shares.key[row] == _LEFT else each
+
     instead = tuple(
         Instead(
             touchpoint=names[key - _TOUCHPOINTS] if key >= _TOUCHPOINTS else None, still_open=key == _OPEN,
-            count=int(shares.count[row]), share=shares.estimate(row),
+            too_late=key == _LATE, count=int(shares.count[row]), share=share(row),
         )
         for row, key in enumerate(integers(shares.key))
     )  # fmt: skip

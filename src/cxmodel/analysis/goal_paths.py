@@ -11,12 +11,13 @@ from attrs import field, frozen
 
 from cxmodel.analysis.credits import before_conversion, chain_steps, goal_missing
 from cxmodel.analysis.paths import Variants, distinct_paths, union
-from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, refuse_groups, shares_by_group
+from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
+from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate
 from cxmodel.model.goals import Goal, as_goal
+from cxmodel.model.listed import Listed
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, distinct_codes, integers, segment_of
 from cxmodel.tallies.cells import Cells
@@ -42,25 +43,27 @@ class GoalPathRow:
         variants: Different observed paths to the goal that pass it.
         journeys: Journeys on them.
         share: Their share of the journeys that reach the goal.
-        structural: Paths through it that the graph of observed transitions allows; a lower bound where capped.
+        structural: Paths through it that the graph of observed transitions allows; None with a ``reason``.
         on: Whether all, some or none of the observed paths to the goal pass it.
-        unavoidable: Whether every path that the graph allows passes it.
+        unavoidable: Whether every path that the graph allows passes it; None where the graph is too large.
+        reason: Why paths through it are not counted.
     """
 
     touchpoint: str
     variants: int
     journeys: int
     share: Estimate
-    structural: int
+    structural: int | None
     on: Role
-    unavoidable: bool
+    unavoidable: bool | None
+    reason: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {
             "touchpoint": self.touchpoint, "variants": self.variants, "journeys": self.journeys,
             "share": self.share.to_dict(), "structural": self.structural, "on": self.on,
-            "unavoidable": self.unavoidable,
+            "unavoidable": self.unavoidable, "reason": self.reason,
         }  # fmt: skip
 
 
@@ -74,12 +77,14 @@ class GoalPathTable:
         direct: Those without a touchpoint before it; among the journeys and, as one path, among the variants.
         variants: Different observed paths to it.
         effective: Effective number of observed paths: 2 to the entropy of their shares; None without any.
-        structural: Paths that the graph of observed transitions allows, without a repeated touchpoint.
+        structural: Paths that the graph of observed transitions allows, without a repeated touchpoint; None with a
+            ``reason``.
         acyclic: Whether that graph has no cycle; if it has, repeating paths would be endless and are not counted.
-        capped: Whether counting stopped at the cap: then structural counts are lower bounds.
+        capped: Whether counting stopped at the cap: then the structural count is a lower bound.
         cap: The cap.
         cut: A smallest set of touchpoints that every path passes one of; None where the goal is reached at once.
-        touchpoints: The touchpoints asked for, those of most journeys first.
+        touchpoints: The touchpoints asked for (all but those of the goal), those of most journeys first.
+        reason: Why structural counts are missing; what was observed is there all the same.
     """
 
     goal: str
@@ -87,18 +92,16 @@ class GoalPathTable:
     direct: int
     variants: int
     effective: float | None
-    structural: int
-    acyclic: bool
+    structural: int | None
+    acyclic: bool | None
     capped: bool
     cap: int
     cut: tuple[str, ...] | None
-    touchpoints: tuple[GoalPathRow, ...] = field(repr=False)
+    touchpoints: Listed[GoalPathRow] = field(repr=False)
+    reason: str | None = None
 
     def __getitem__(self, touchpoint: str) -> GoalPathRow:
-        for row in self.touchpoints:
-            if row.touchpoint == touchpoint:
-                return row
-        raise UnknownNameError(unknown("touchpoint", touchpoint, [row.touchpoint for row in self.touchpoints]))
+        return self.touchpoints.named(touchpoint)
 
     def on(self, role: Role) -> tuple[str, ...]:
         """Touchpoints on all, some or none of the observed paths to the goal."""
@@ -110,19 +113,18 @@ class GoalPathTable:
             "goal": self.goal, "journeys": self.journeys, "direct": self.direct, "variants": self.variants,
             "effective": self.effective, "structural": self.structural, "acyclic": self.acyclic,
             "capped": self.capped, "cap": self.cap, "cut": None if self.cut is None else list(self.cut),
-            "touchpoints": [row.to_dict() for row in self.touchpoints],
+            "touchpoints": [row.to_dict() for row in self.touchpoints], "reason": self.reason,
         }  # fmt: skip
 
     def __str__(self) -> str:
         least = "at least " if self.capped else ""
         kind = "" if self.acyclic else " without a repeat"
         reach = f"{self.journeys:,} journeys reach {self.goal} on {self.variants:,} different paths"
-        lines = [f"{reach}; the graph allows {least}{self.structural:,}{kind}"]
+        lines = [reach if self.structural is None else f"{reach}; the graph allows {least}{self.structural:,}{kind}"]
         for row in self.touchpoints[:10]:
+            allowed = "" if row.structural is None else f", {row.structural:,} allowed"
             must = ", unavoidable" if row.unavoidable else ""
-            lines.append(
-                f"  {row.touchpoint}: {row.variants:,} paths, {row.share:.1%}, {least}{row.structural:,} allowed{must}"
-            )
+            lines.append(f"  {row.touchpoint}: {row.variants:,} paths, {row.share:.1%}{allowed}{must}")
         rest = len(self.touchpoints) - 10
         return "\n".join([*lines, *([f"  {rest:,} other touchpoints"] if rest > 0 else [])])
 
@@ -150,7 +152,8 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     A path ends at the first attainment of the goal. Possible paths are those of the graph of all observed steps before
     the goal: without a cycle they are counted exactly; else only those without a repeated touchpoint are, one by one,
-    up to ``cap``. Unavoidable touchpoints are the dominators of the goal in that graph.
+    up to ``cap``; where it is met there are no counts by touchpoint. Unavoidable touchpoints are the dominators of the
+    goal in that graph. What was observed is there however large the graph.
 
     Attributes:
         goal: Where paths lead.
@@ -170,6 +173,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     name: ClassVar[str] = "goal_paths"
     unit: ClassVar[str] = "paths"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     goal: Goal = field(converter=as_goal)
     touchpoint: str | None = None
@@ -191,7 +195,6 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     def add(self, state: GoalPathState, block: Block, cells: Cells[Any]) -> GoalPathState:
         """Paths and steps of one block."""
-        refuse_groups(self.name, cells)
         _, keys = chain_steps(block, self.goal, 1)
         converting = keep_journeys(block, block.reached(self.goal) >= 0)
         _, at, position, _, direct = before_conversion(converting, self.goal)
@@ -211,39 +214,43 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
 
     def finish(self, state: GoalPathState, cells: Cells[Any], level: float) -> Mapping[int, GoalPathTable]:
         """Count the paths."""
-        refuse_groups(self.name, cells)
         names = cells.vocabulary.touchpoints
         variants = union(state.paths)
-        total, through, capped, acyclic, graph = _structure(state.edges, len(names) + 2, self.cap)
-        must = _dominators(graph)
+        structure = _structure(state.edges, len(names) + 2, self.cap)
         shares = shares_by_group(state.counts, cells, level)[0]
         pair = distinct_codes(segment_of(variants.offsets) * len(names) + variants.codes)
-        passing = np.bincount(pair % len(names), minlength=len(names))
-        journeys = dict(zip(integers(shares.key), integers(shares.count), strict=True))
         different = variants.count.size + (state.direct > 0)
-        rows = [
-            GoalPathRow(
-                touchpoint=names[code], variants=int(passing[code]), journeys=journeys.get(code, 0),
-                share=shares.estimate_of(code), structural=through.get(code, 0),
-                on="none" if not passing[code] else "all" if passing[code] == different else "some",
-                unavoidable=code in must,
-            )
-            for code in self._asked(state.edges, cells)
-        ]  # fmt: skip
-        cut = _cut(graph)
+        passing, row_of = np.bincount(pair % len(names), minlength=len(names)), np.full(len(names), -1)
+        row_of[shares.key] = np.arange(shares.key.size)
+        journeys = np.where(row_of >= 0, np.append(shares.count, 0)[row_of], 0)
+        codes = self._asked(cells)
+        codes.sort(key=lambda code: (-int(journeys[code]), names[code]))
+
+        def row(at: int) -> GoalPathRow:
+            code = codes[at]
+            on = int(passing[code])
+            return GoalPathRow(
+                touchpoint=names[code], variants=on, journeys=int(journeys[code]), share=shares.estimate_of(code),
+                structural=None if structure.reason else structure.through.get(code, 0),
+                on="none" if not on else "all" if on == different else "some",
+                unavoidable=None if structure.total is None else code in structure.unavoidable,
+                reason=structure.reason,
+            )  # fmt: skip
+
         table = GoalPathTable(
             goal=self.goal.name, journeys=shares.journeys, direct=state.direct, variants=different,
-            effective=_effective(variants.count, state.direct), structural=total, acyclic=acyclic, capped=capped,
-            cap=self.cap, cut=None if cut is None else tuple(sorted(names[code] for code in cut)),
-            touchpoints=tuple(sorted(rows, key=lambda row: (-row.journeys, row.touchpoint))),
+            effective=_effective(variants.count, state.direct), structural=structure.total, acyclic=structure.acyclic,
+            capped=structure.capped, cap=self.cap, reason=structure.reason,
+            cut=None if structure.cut is None else tuple(sorted(names[code] for code in structure.cut)),
+            touchpoints=Listed([names[code] for code in codes], row),
         )  # fmt: skip
         return {0: table}
 
-    def _asked(self, edges: Ints, cells: Cells[Any]) -> list[int]:
+    def _asked(self, cells: Cells[Any]) -> list[int]:
+        codes = cells.vocabulary.touchpoint_codes
         if self.touchpoint is not None:
-            return [cells.vocabulary.touchpoint_codes[self.touchpoint]]
-        context = np.unique(edges // (len(cells.vocabulary.touchpoints) + 2))
-        return integers(context[context > 0] - 1)
+            return [codes[self.touchpoint]]
+        return [code for name, code in codes.items() if name not in self.goal.touchpoints]
 
 
 def _effective(counts: Ints, direct: int) -> float | None:
@@ -255,27 +262,56 @@ def _effective(counts: Ints, direct: int) -> float | None:
     return float(2 ** -(p * np.log2(p)).sum())
 
 
-def _structure(edges: Ints, width: int, cap: int) -> tuple[int, dict[int, int], bool, bool, _Graph]:
-    """Paths from start to goal: their number, by touchpoint, whether capped, whether acyclic, and the graph of them."""
+@frozen(kw_only=True)
+class _Structure:
+    """What the graph of observed steps allows.
+
+    Attributes:
+        total: Paths from the start to the goal; None where the graph is too large.
+        through: Those through each touchpoint.
+        capped: Whether counting stopped at the cap.
+        acyclic: Whether the graph has no cycle.
+        unavoidable: Touchpoints that every path passes.
+        cut: A smallest set of touchpoints that every path passes one of.
+        reason: Why paths through touchpoints are not counted.
+    """
+
+    total: int | None
+    through: Mapping[int, int] = field(factory=dict)
+    capped: bool = False
+    acyclic: bool | None = True
+    unavoidable: frozenset[int] = frozenset()
+    cut: frozenset[int] | None = frozenset()
+    reason: str | None = None
+
+
+def _structure(edges: Ints, width: int, cap: int) -> _Structure:
     source, last = edges // width, edges % width
     there = last > 0
     if np.count_nonzero(there) > MOST_STEPS:
-        raise NotMeasurableError(
-            f"{np.count_nonzero(there):,} different steps make too large a graph to count its paths",
-            hint=f"Keep the touchpoints that matter: journeys.events_where(…), at most {MOST_STEPS:,} different steps",
+        reason = (
+            f"{np.count_nonzero(there):,} different steps make too large a graph to count its paths ({MOST_STEPS:,} at "
+            "most): fold rare touchpoints, journeys.fold_rare(keep=100)"
         )
+        return _Structure(total=None, acyclic=None, cut=None, reason=reason)
     targets = np.where(last == width - 1, GOAL, last - 1)[there]
     graph = _Graph()
     graph.add_edges_from(zip(integers(source[there] - 1), integers(targets), strict=True))
     if START not in graph or GOAL not in graph or not nx.has_path(graph, START, GOAL):
-        return 0, {}, False, True, _Graph()
+        return _Structure(total=0)
     useful = {GOAL, *nx.ancestors(graph, GOAL)} & {START, *nx.descendants(graph, START)}
     graph = _Graph(graph.subgraph(useful))
-    if nx.is_directed_acyclic_graph(graph):
+    acyclic, capped = nx.is_directed_acyclic_graph(graph), False
+    if acyclic:
         total, through = _exact(graph)
-        return total, through, False, True, graph
-    total, through, capped = _one_by_one(graph, cap)
-    return total, through, capped, False, graph
+    else:
+        total, through, capped = _one_by_one(graph, cap)
+    # which paths came first follows the names of the touchpoints: then no count of one says anything
+    more = f"there are more than {total:,} paths without a repeat: raise cap={cap}, or fold rare touchpoints"
+    return _Structure(
+        total=total, through={} if capped else through, capped=capped, acyclic=acyclic,
+        unavoidable=_dominators(graph), cut=_cut(graph), reason=more if capped else None,
+    )  # fmt: skip
 
 
 def _exact(graph: _Graph) -> tuple[int, dict[int, int]]:
@@ -317,22 +353,18 @@ def _one_by_one(graph: _Graph, cap: int) -> tuple[int, dict[int, int], bool]:
     return total, through, False
 
 
-def _dominators(graph: _Graph) -> set[int]:
+def _dominators(graph: _Graph) -> frozenset[int]:
     """Touchpoints that every path from the start to the goal passes."""
-    if GOAL not in graph:
-        return set()
     above = nx.immediate_dominators(graph, START)
     found, node = set(), above[GOAL]
     while node is not None and node != START:
         found.add(node)
         node = above[node]
-    return found
+    return frozenset(found)
 
 
-def _cut(graph: _Graph) -> set[int] | None:
+def _cut(graph: _Graph) -> frozenset[int] | None:
     """A smallest set of touchpoints that every path passes one of; None where the goal follows the start."""
-    if GOAL not in graph:
-        return set()
     if graph.has_edge(START, GOAL):
         return None
-    return set(nx.minimum_node_cut(graph, START, GOAL))
+    return frozenset(nx.minimum_node_cut(graph, START, GOAL))

@@ -9,7 +9,6 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from cxmodel.analysis.shares import refuse_groups
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, integers
@@ -165,6 +164,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
     name: ClassVar[str] = "grams"
     unit: ClassVar[str] = "runs"
     observes: ClassVar[Unit] = "journey"
+    groups: ClassVar[bool] = False
 
     order: int = 2
 
@@ -178,7 +178,6 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
 
     def add(self, state: tuple[GramCounts, ...], block: Block, cells: Cells[Any]) -> tuple[GramCounts, ...]:
         """Different runs of one block."""
-        refuse_groups(self.name, cells)
         rows = np.flatnonzero(block.journey_offsets[1:][block.journey] - np.arange(block.events) >= self.order)
         if not rows.size:
             return state
@@ -194,7 +193,6 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
 
     def finish(self, state: tuple[GramCounts, ...], cells: Cells[Any], level: float) -> Mapping[int, GramTable]:
         """The union, most frequent first; ties in the order of their touchpoints' codes."""
-        refuse_groups(self.name, cells)
         parts = state or (GramCounts(np.zeros((0, self.order), np.uint8), *[np.zeros(0, np.int64)] * 2),)
         codes, place = _distinct(np.concatenate([part.codes for part in parts]))
         count, journeys = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.listed import Listed
 from cxmodel.stats.arrays import compress, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -64,10 +66,12 @@ class LoopTable:
     Attributes:
         whole: Over whole journeys.
         touchpoints: At each touchpoint that is passed, most extra events first; their extra events sum to the whole's.
+        repeating: How many touchpoints have extra events.
     """
 
     whole: LoopRow
-    touchpoints: tuple[LoopRow, ...] = field(repr=False)
+    touchpoints: Sequence[LoopRow] = field(repr=False)
+    repeating: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -78,12 +82,11 @@ class LoopTable:
         lines = [
             f"{whole.extra:,} of {whole.events:,} events repeat a touchpoint; journeys that do: {whole.reworked:.1%}"
         ]
-        repeating = [row for row in self.touchpoints if row.extra]
         lines += [
             f"  {row.touchpoint}: {row.self_loops:,} self-loops, {row.returns:,} returns; journeys {row.reworked:.1%}"
-            for row in repeating[:10]
+            for row in self.touchpoints[: min(self.repeating, 10)]
         ]
-        return "\n".join([*lines, *([f"  {len(repeating) - 10:,} other touchpoints"] if len(repeating) > 10 else [])])
+        return "\n".join([*lines, *([f"  {self.repeating - 10:,} other touchpoints"] if self.repeating > 10 else [])])
 
 
 Part = Literal["self_looping", "returning", "reworked"]
@@ -170,14 +173,21 @@ class Loops(SumTally[LoopTable]):
             )  # fmt: skip
         by_key = evolve(sums, group=sums.key)
         parts: tuple[Part, ...] = ("self_looping", "returning", "reworked")
-        found = [_Share(part).finish(by_key, cells, level) for part in parts]
-        rows = [
-            LoopRow(
-                touchpoint=names[key] if key < len(names) else None, journeys=int(sums.count[row]),
-                events=round(float(sums["events"][row])), self_loops=round(float(sums["self_loops"][row])),
-                returns=round(float(sums["returns"][row])), self_looping=found[0][key], returning=found[1][key],
-                reworked=found[2][key],
-            )
-            for row, key in enumerate(integers(sums.key))
-        ]  # fmt: skip
-        return LoopTable(whole=rows[-1], touchpoints=tuple(sorted(rows[:-1], key=lambda row: -row.extra)))
+        made = [_Share(part).made(by_key.renamed({"n": "n", part: part}), cells, level) for part in parts]
+
+        def row(at: int) -> LoopRow:
+            key = int(sums.key[at])
+            return LoopRow(
+                touchpoint=names[key] if key < len(names) else None, journeys=int(sums.count[at]),
+                events=round(float(sums["events"][at])), self_loops=round(float(sums["self_loops"][at])),
+                returns=round(float(sums["returns"][at])), self_looping=made[0](at), returning=made[1](at),
+                reworked=made[2](at),
+            )  # fmt: skip
+
+        # the whole stands behind the last touchpoint
+        extra = (sums["self_loops"] + sums["returns"])[:-1]
+        order = np.argsort(-extra, kind="stable")
+        return LoopTable(
+            whole=row(sums.rows - 1), repeating=int(np.count_nonzero(extra)),
+            touchpoints=Listed([names[key] for key in integers(sums.key[order])], lambda at: row(int(order[at]))),
+        )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -10,21 +11,22 @@ from attrs import field, frozen
 from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError, NotMeasurableError
-from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
+from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal, as_goal
+from cxmodel.model.listed import Listed
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, integers
 from cxmodel.stats.chains import (
     Chain,
     absorption_probabilities,
     chain_from_counts,
-    goal_probability,
     path_entropy,
     reach_probability,
     visits_from_start,
 )
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import z_value
+from cxmodel.stats.sparse_chains import MOST_TERMS, SparseChain, sparse_chain, sparse_chain_from_counts
 from cxmodel.stats.walks import most_probable_walks
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.inference import draws, jackknife_error, left_out, percentiles, replicated
@@ -32,7 +34,7 @@ from cxmodel.tallies.metrics import SMALL, SumTally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
 
-MOST_STATES: Final = 2_000
+MOST_DENSE: Final = 2_000
 MOST_REPLICATED: Final = 150
 
 
@@ -60,7 +62,8 @@ class Visits:
     Attributes:
         touchpoint: Its name.
         visits: Expected visits of a journey.
-        reach: Probability that a journey comes there at all; None where it cannot end from there.
+        reach: Probability that a journey comes there at all; None where it cannot end from there, and in chains of more
+            than 2,000 touchpoints.
         to_goal: Probability to reach the goal from there.
     """
 
@@ -98,7 +101,7 @@ class ChainTable:
     entropy: Estimate
     effective: Estimate
     events: Estimate
-    visits: tuple[Visits, ...] = field(repr=False)
+    visits: Sequence[Visits] = field(repr=False)
     shown: tuple[ProbablePath, ...]
     other: float
     origin: Origin | None = field(default=None, repr=False, eq=False)
@@ -126,7 +129,8 @@ class PathChain(SumTally[ChainTable]):
 
     Most probable paths may pass a touchpoint again. Entropy H = H(start) + Σ_i N_i·H(p_i) bits, with N_i the expected
     visits (Ekroot & Cover 1993, IEEE Trans. Inf. Theory 39:1418); it is a plug-in value and too low where journeys are
-    few. Intervals by the jackknife over customer buckets, or ``bootstrap=``; above 150 touchpoints there are none.
+    few. Intervals by the jackknife over customer buckets, or ``bootstrap=``; above 150 touchpoints there are none
+    (flagged ``not_replicated``). Without an inactivity rule journeys in progress count as ended: ``open_unknown``.
 
     Attributes:
         goal: Where paths lead.
@@ -157,27 +161,27 @@ class PathChain(SumTally[ChainTable]):
     def result(self, sums: Sums, cells: Cells[Any], level: float) -> ChainTable:
         """Solve the chain for the data, and for each replicate."""
         steps = ChainSteps.of(sums.key, len(cells.vocabulary.touchpoints) + 2)
-        if steps.states.size > MOST_STATES:
-            raise NotMeasurableError(
-                f"{self.name}: a chain of {steps.states.size:,} touchpoints is too large to solve",
-                hint=f"Keep those that matter: journeys.events_where(…), at most {MOST_STATES:,} touchpoints",
-            )
         if not sums.rows:
             return self._without(cells)
-        chain = steps.chain(sums["n"])
-        entropy, events = self._estimates(sums, steps, cells, level)
+        solved = steps.solved(sums["n"])
+        if not np.isfinite(solved.goal_share):
+            raise NotMeasurableError(
+                f"{self.name}: some of these journeys go round for more than {MOST_TERMS:,} steps, too long to follow",
+                hint="Merge repeats, journeys.merge_repeats(), or fold rare touchpoints, journeys.fold_rare(keep=2000)",
+            )
+        entropy, events = self._estimates(sums, steps, solved, cells, level)
+        names = cells.vocabulary.touchpoints
         shown = tuple(
             ProbablePath(
-                touchpoints=tuple(cells.vocabulary.touchpoints[int(steps.states[s])] for s in walk.states),
-                probability=walk.probability,
+                touchpoints=tuple(names[int(steps.states[s])] for s in walk.states), probability=walk.probability
             )
-            for walk in most_probable_walks(chain, self.k)
+            for walk in most_probable_walks(solved.chain, self.k)
         )
-        share = float(goal_probability(chain))
         return ChainTable(
-            goal=self.goal.name, journeys=entropy.n, goal_share=share, entropy=entropy, effective=_effective(entropy),
-            events=events, visits=_visits(chain, steps.states, cells), shown=shown,
-            other=max(share - sum(each.probability for each in shown), 0.0), origin=cells.origin,
+            goal=self.goal.name, journeys=entropy.n, goal_share=solved.goal_share, entropy=entropy,
+            effective=_effective(entropy), events=events, visits=solved.visited([names[s] for s in steps.states]),
+            shown=shown, other=max(solved.goal_share - sum(each.probability for each in shown), 0.0),
+            origin=cells.origin,
         )  # fmt: skip
 
     def _without(self, cells: Cells[Any]) -> ChainTable:
@@ -187,11 +191,18 @@ class PathChain(SumTally[ChainTable]):
             shown=(), other=0.0, origin=cells.origin,
         )  # fmt: skip
 
-    def _estimates(self, sums: Sums, steps: ChainSteps, cells: Cells[Any], level: float) -> tuple[Estimate, Estimate]:
+    def _estimates(
+        self, sums: Sums, steps: ChainSteps, solved: Solved, cells: Cells[Any], level: float
+    ) -> tuple[Estimate, Estimate]:
         """Entropy and expected events."""
-        values = steps.values(sums["n"][None, :])[0]
+        values = np.array([solved.entropy, solved.visits.sum()])
         low, high, method = self._ends(sums, steps, values, cells, level)
         n = round(float(sums["n"][steps.source < 0].sum()))
+        marks: dict[Flag, bool] = {
+            "small_n": n < SMALL, "open_unknown": not cells.facts.inactivity_declared,
+            "not_replicated": steps.states.size > MOST_REPLICATED,
+        }  # fmt: skip
+        flags = tuple(flag for flag, there in marks.items() if there)
         found = []
         for i, unit in enumerate(("bits", "events")):
             if not np.isfinite(values[i]):
@@ -202,7 +213,7 @@ class PathChain(SumTally[ChainTable]):
             found.append(
                 Estimate(
                     value=float(values[i]), n=n, unit=unit, range=(0.0, np.inf), interval=interval,
-                    flags=("small_n",) if n < SMALL else (), origin=cells.origin,
+                    flags=flags, origin=cells.origin,
                 )
             )  # fmt: skip
         return found[0], found[1]
@@ -236,17 +247,35 @@ def _effective(entropy: Estimate) -> Estimate:
     )  # fmt: skip
 
 
-def _visits(chain: Chain, states: Ints, cells: Cells[Any]) -> tuple[Visits, ...]:
-    visits, reach, to_goal = visits_from_start(chain), reach_probability(chain), absorption_probabilities(chain)[0]
-    return tuple(
-        Visits(
-            touchpoint=cells.vocabulary.touchpoints[int(states[row])],
-            visits=float(visits[row]) if np.isfinite(visits[row]) else None,
-            reach=float(reach[row]) if np.isfinite(reach[row]) else None,
-            to_goal=float(to_goal[row]),
+@frozen(eq=False)
+class Solved:
+    """What follows from a chain of K touchpoints.
+
+    Attributes:
+        chain: The chain.
+        visits: (K,) expected visits.
+        reach: (K,) probability to come there at all; NaN where it is not known.
+        to_goal: (K,) probability to reach the goal from there.
+        goal_share: Probability to reach it from the start.
+        entropy: Entropy of whole walks, in bits.
+    """
+
+    chain: SparseChain
+    visits: Floats
+    reach: Floats
+    to_goal: Floats
+    goal_share: float
+    entropy: float
+
+    def visited(self, names: Sequence[str]) -> Listed[Visits]:
+        """The touchpoints, most visited first."""
+        order = np.argsort(-np.nan_to_num(self.visits), kind="stable")
+        known = [None if np.isnan(each) else each for each in (self.visits[order]).tolist()]
+        reach = [None if np.isnan(each) else each for each in (self.reach[order]).tolist()]
+        to_goal, names = self.to_goal[order].tolist(), [names[row] for row in integers(order)]
+        return Listed(
+            names, lambda at: Visits(touchpoint=names[at], visits=known[at], reach=reach[at], to_goal=to_goal[at])
         )
-        for row in integers(np.argsort(-np.nan_to_num(visits), kind="stable"))
-    )
 
 
 @frozen(eq=False)
@@ -273,6 +302,21 @@ class ChainSteps:
         found, place = compress(np.concatenate([context, np.where(to_goal, 0, last)]))
         offset = int(found.size > 0 and found[0] == 0)
         return cls(found[offset:] - 1, place[: key.size] - offset, place[key.size :] - offset, to_goal)
+
+    def solved(self, totals: Floats) -> Solved:
+        """The chain for totals (r,), solved at once where that is small, else step by step."""
+        size = self.states.size
+        if size > MOST_DENSE:
+            sparse = sparse_chain_from_counts(self.source, self.target, totals, self.to_goal, size)
+            return Solved(
+                sparse, sparse.visits, np.full(size, np.nan), sparse.to_goal, sparse.goal_share, sparse.entropy
+            )
+        chain = self.chain(totals)
+        to_goal = absorption_probabilities(chain)[0]
+        return Solved(
+            sparse_chain(chain), visits_from_start(chain), reach_probability(chain), to_goal,
+            float(chain.start @ to_goal + chain.start_goal), float(path_entropy(chain)),
+        )  # fmt: skip
 
     def chain(self, totals: Floats) -> Chain:
         """The chain for totals (…, r)."""

@@ -77,7 +77,8 @@ class TopPaths:
     Attributes:
         journeys: Journeys with an event.
         distinct: Distinct paths.
-        shown: The most frequent paths, ties in the order of their touchpoints' names.
+        shown: The most frequent paths; ties in the order of the names of their first touchpoints (as many as fit 64
+            bits), then of length and of a hash.
         other: The remainder.
     """
 

@@ -9,7 +9,6 @@ import numpy as np
 from attrs import frozen
 
 from cxmodel.data.blocks import Block
-from cxmodel.errors import NotMeasurableError
 from cxmodel.model.estimates import Estimate, Interval
 from cxmodel.stats.arrays import Ints, compress, ranges
 from cxmodel.stats.floats import Floats
@@ -174,7 +173,7 @@ class Shares:
     def estimate(self, row: int) -> Estimate:
         """The share of one key."""
         low, high = (float(ends[row]) for ends in self.bounds)
-        method = "wilson, design effect" if self.n_eff[row] < self.journeys else "wilson"
+        method = self._told("wilson, design effect" if self.n_eff[row] < self.journeys else "wilson")
         return Estimate(
             value=int(self.count[row]) / self.journeys, n=self.journeys, n_eff=float(self.n_eff[row]), unit="share",
             range=(0.0, 1.0), interval=Interval(low, high, self.level, method), origin=self.cells.origin,
@@ -196,8 +195,12 @@ class Shares:
         low, high = (float(end) for end in wilson(0.0, float(self.journeys), self.level))
         return Estimate(
             value=0.0, n=self.journeys, n_eff=float(self.journeys), unit="share", range=(0.0, 1.0),
-            interval=Interval(low, high, self.level, "wilson"), origin=self.cells.origin,
+            interval=Interval(low, high, self.level, self._told("wilson")), origin=self.cells.origin,
         )  # fmt: skip
+
+    def _told(self, method: str) -> str:
+        """How an interval was made, where replicates may have been asked for in vain."""
+        return f"{method}; shares of many keys are not resampled" if self.cells.bootstrap else method
 
 
 def shares_by_group(state: KeyedCounts, cells: Cells[Any], level: float) -> dict[int, Shares]:
@@ -225,12 +228,3 @@ def _effect(clustered: Floats, simple: Floats, n: int, customers: int) -> Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = clustered * customers / (customers - 1) / (simple * n / (n - 1))
     return np.where(np.isfinite(effect) & (effect > 1 + _ROUNDING), effect, 1.0)
-
-
-def refuse_groups(name: str, cells: Cells[Any]) -> None:
-    """Raise where groups were asked of something that describes a whole population."""
-    if cells.by is not None:
-        raise NotMeasurableError(
-            f"{name} cannot be grouped by {' and '.join(cells.by.names)}",
-            hint="Select the journeys first: journeys.where(…)",
-        )

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from cxmodel.analysis.chain_checks import PARTS, HeldOut, checks, parts_of_customers, time_check
 from cxmodel.analysis.credits import chain_steps, goal_missing
-from cxmodel.analysis.path_chains import MOST_STATES, ChainSteps
+from cxmodel.analysis.path_chains import ChainSteps
 from cxmodel.analysis.what_if import WhatIf
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.model.goals import Goal, as_goal
@@ -22,6 +22,7 @@ from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.counting import Counted, counted, nothing
 from cxmodel.tallies.metrics import Tally
 
+MOST_STATES: Final = 2_000
 MOST_REPLICATED: Final = 300
 
 
@@ -58,7 +59,10 @@ class WhatIfs(Tally[Tried, WhatIf]):
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur, or too many touchpoints."""
         if len(facts.known_touchpoints) > MOST_STATES:
-            return f"a chain of {len(facts.known_touchpoints):,} touchpoints is too large, {MOST_STATES:,} at most"
+            return (
+                f"a chain of {len(facts.known_touchpoints):,} touchpoints is too large, {MOST_STATES:,} at most; fold "
+                f"rare ones, journeys.fold_rare(keep={MOST_STATES - 1})"
+            )
         return goal_missing(self.goal, facts)
 
     def start(self) -> Tried:

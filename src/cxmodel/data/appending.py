@@ -35,7 +35,7 @@ from cxmodel.data.renaming import Renaming, renaming_of
 from cxmodel.data.returning import returned
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Rows, read_rows
-from cxmodel.data.selecting import with_inactivity
+from cxmodel.data.selecting import lost_after, with_inactivity
 from cxmodel.data.sources import open_tables
 from cxmodel.data.widening import Recoding, widened
 from cxmodel.errors import InvalidValueError, listed
@@ -90,31 +90,34 @@ def append(population: MemoryPopulation, source: Source, *, tz: str | None = Non
 
 def _appendable(population: MemoryPopulation) -> Roles:
     """How it was read, where what is appended gives what reading everything at once would give."""
-    roles, window = population.roles, [each for each in population.origin.window if each]
-    if roles is None or population.origin.filters:
-        what = ", ".join(population.origin.filters) or "journeys that were not read from a log"
-        raise InvalidValueError(f"cannot append to {what}", hint="Append to what was read, then select and cut")
-    if window or any(block.cut is not None for block in _some(population)):
-        what = f" ({' – '.join(window)})" if window else ""
-        raise InvalidValueError(
-            f"cannot append to a window of time{what}", hint="Append first, then between(…): journeys.append(rows)"
-        )
+    roles, inactivity = population.roles, population.inactivity
     for block in _some(population):
         if block.answers is not None:
             raise InvalidValueError(
                 "cannot append events below attached answers", hint="Append the events first, then attach the answers"
             )
-        joined = [name for name in block.journey_columns if name not in roles.attributes]
-        if joined:
-            raise InvalidValueError(
-                f"cannot append below the joined facts {', '.join(joined)}",
-                hint="Append the events first, then join the facts",
-            )
-        if block.still_open is not None and population.inactivity is None:
+        if block.still_open is not None and inactivity is None:
             raise InvalidValueError(
                 "cannot append: it is not known any more which inactivity was declared",
                 hint="Append to what was read, then with_inactivity(…)",
             )
+    declared = None if inactivity is None else lost_after(inactivity)
+    filters = [each for each in population.origin.filters if each != declared]
+    if roles is None or filters:
+        what = ", ".join(filters) or "journeys that were not read from a log"
+        raise InvalidValueError(f"cannot append to {what}", hint="Append to what was read, then select and cut")
+    window = [each for each in population.origin.window if each]
+    if window or any(block.cut is not None for block in _some(population)):
+        what = f" ({' – '.join(window)})" if window else ""
+        raise InvalidValueError(
+            f"cannot append to a window of time{what}", hint="Append first, then between(…): journeys.append(rows)"
+        )
+    joined = [name for block in _some(population) for name in block.journey_columns if name not in roles.attributes]
+    if joined:
+        raise InvalidValueError(
+            f"cannot append below the joined facts {', '.join(joined)}",
+            hint="Append the events first, then join the facts",
+        )
     if roles.lifecycle is not None:
         raise InvalidValueError(PAIRS_REACH_OVER)
     return roles

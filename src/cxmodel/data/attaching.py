@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from operator import add
 from typing import Final
 
@@ -110,7 +111,14 @@ def attach(
         whole_journey=int(placed.sum()) - at_event,
         unmatched=_counted(rows, reasons, placed),
     )
-    return evolve(population, parts=blocks, vocabulary=vocabulary), report
+    origin = population.origin.after(told(rows, within, about))
+    return evolve(population, parts=blocks, vocabulary=vocabulary, origin=origin), report
+
+
+def told(rows: AnswerRows, within: int | None, about: str | None) -> str:
+    """What was attached, in words: which survey, and how its answers found their events."""
+    window = [] if within is None else [f"within {timedelta(microseconds=within)}"]
+    return " ".join([f"answers {fingerprint(rows)}", *([f"about {about}"] if about else []), *window])
 
 
 def _with_questions(vocabulary: Vocabulary, rows: AnswerRows) -> tuple[Vocabulary, Ints]:
@@ -265,18 +273,30 @@ def alone(rows: AnswerRows) -> MemoryPopulation:
         customer=customers.astype(np.uint64), touchpoint=np.zeros(0, np.uint8), time=np.zeros(0, np.int64),
         journey_columns=columns, answers=answers,
     )  # fmt: skip
-    who = identifiers.stable(owner.astype(np.uint64))[respondent]
-    key = f"{_fingerprint(rows, who):016x}"
     return MemoryPopulation(
         parts=[block], vocabulary=vocabulary, reading=rows.reading,
-        origin=Origin(source=key, rejected=rows.reading.rejected_rows),
+        origin=Origin(source=fingerprint(rows), rejected=rows.reading.rejected_rows),
     )  # fmt: skip
 
 
-def _fingerprint(rows: AnswerRows, who: Keys) -> int:
-    """Tells surveys apart by who answered what, when and how; the order of the rows does not matter."""
-    parts = (rows.score, rows.question.astype(np.int64), rows.time, who)
+def fingerprint(rows: AnswerRows) -> str:
+    """Tells surveys apart by who answered what about what, when and how.
+
+    The order of the rows does not matter, but where an answer names nobody: its row is all that tells who gave it.
+    """
+    questions = Texts.of([f"{name}: {question}" for name, question in rows.questions.items()]).keys()
+    places = Texts.of(list(rows.touchpoints.names)).keys()
+    columns = [column for column in (rows.customer, rows.journey) if column is not None]
+    nobody = np.logical_and.reduce([np.ones(rows.row.size, np.bool_), *(column.absent for column in columns)])
+    ids = [*(_id_keys(column) for column in columns), np.where(nobody, rows.row, -1)]
+    parts = (rows.score, questions[rows.question], rows.time, rows.weight, places[rows.touchpoint], *ids)
     keys = np.zeros(rows.row.size, np.uint64)
     for turn, part in enumerate(parts):
         keys = mix(keys ^ np.ascontiguousarray(part).view(np.uint64), turn)
-    return int(keys.sum(dtype=np.uint64))
+    return f"{int(keys.sum(dtype=np.uint64)):016x}"
+
+
+def _id_keys(column: IdColumn) -> Keys:
+    """The hash of each answer's id, equal whatever was read beside it; 0 where there is none."""
+    texts, code = column.listed
+    return np.append(texts.keys(), np.uint64(0))[code]

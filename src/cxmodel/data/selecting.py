@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,11 @@ def merge_repeats(block: Block) -> Block:
         until=until, value=value, answers=answers, removed=_some(block.removed, keep),
         event_columns={name: column[keep] for name, column in block.event_columns.items()},
     )  # fmt: skip
+
+
+def lost_after(limit: int) -> str:
+    """What is told of journeys for which an inactivity of so many µs was declared."""
+    return f"lost after {timedelta(microseconds=limit)} without an event"
 
 
 def with_inactivity(block: Block, limit: int, end: int) -> Block:

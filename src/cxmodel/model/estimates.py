@@ -13,7 +13,8 @@ from cxmodel.model.scales import Direction
 
 Flag = Literal[
     "censored", "control_failed", "degenerate", "dependence_unknown", "direct", "empty", "not_identifiable",
-    "open_unknown", "out_of_range", "overlapping", "small_n", "structural_lift", "suppressed", "unadjusted",
+    "not_replicated", "open_unknown", "out_of_range", "overlapping", "small_n", "structural_lift",
+    "suppressed", "unadjusted",
 ]  # fmt: skip
 
 
@@ -161,12 +162,8 @@ class Estimate:
     def _check_comparable(self, other: Estimate, across: bool) -> None:
         if self.unit != other.unit:
             raise NotComparableError(f"cannot subtract {other.unit!r} from {self.unit!r}")
-        if across or self.origin is None or other.origin is None or self.origin.comparable(other.origin):
-            return
-        raise NotComparableError(
-            f"these describe different populations ({_words(self.origin)} against {_words(other.origin)})",
-            hint="If that is meant, write a.minus(b, across=True)",
-        )
+        if not across:
+            check_origins(self.origin, other.origin, "a.minus(b, across=True)")
 
     def _difference_interval(self, other: Estimate, value: float) -> tuple[Interval | None, tuple[Flag, ...]]:
         if self.interval is None or other.interval is None:
@@ -263,6 +260,25 @@ def _mover(a: Estimate, b: Estimate, value: float) -> tuple[float, float]:
     return (
         value - math.hypot(a.value - i.low, j.high - b.value),
         value + math.hypot(i.high - a.value, b.value - j.low),
+    )
+
+
+def check_origins(one: Origin | None, other: Origin | None, instead: str) -> None:
+    """Refuse two populations that differ in more than the window of time; an unknown one may be any.
+
+    Args:
+        one: The one.
+        other: The other.
+        instead: What to write where that is meant.
+
+    Raises:
+        NotComparableError: They differ.
+    """
+    if one is None or other is None or one.comparable(other):
+        return
+    raise NotComparableError(
+        f"these describe different populations ({_words(one)} against {_words(other)})",
+        hint=f"If that is meant, write {instead}",
     )
 
 

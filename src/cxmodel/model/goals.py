@@ -46,6 +46,10 @@ class Goal:
                 hint='Write Goal("purchase", touchpoints=["pay"])',
             )
 
+    def __str__(self) -> str:
+        places = " or ".join(self.touchpoints)
+        return self.name if places == self.name else f"{self.name} ({places})"
+
 
 def as_goal(goal: Goal | str) -> Goal:
     """A goal as it is; the name of a touchpoint is the goal of reaching it.

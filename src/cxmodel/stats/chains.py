@@ -87,10 +87,23 @@ def escapes(chain: Chain) -> NDArray[np.bool_]:
     >>> escapes(caught).tolist()
     [True, False, False]
     """
-    stuck = ~(chain.transitions > 0).any(axis=-1)
-    ends = stuck | (chain.goal > 0) | (chain.lost > 0)
-    reach: NDArray[np.bool_] = np.any(_leads_to(chain.transitions) & ends[..., None, :], axis=-1)
-    return reach
+    linked = chain.transitions > 0
+    return _leading(linked, ~linked.any(axis=-1) | (chain.goal > 0) | (chain.lost > 0))
+
+
+def _coming(linked: NDArray[np.bool_], there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which states are there already or are come to from there, shape (…, K)."""
+    return _leading(linked.swapaxes(-1, -2), there)
+
+
+def _leading(linked: NDArray[np.bool_], there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which states are there already or lead there, going back step by step, shape (…, K)."""
+    hops = linked.astype(np.float32)
+    while True:
+        more = there | (np.matmul(hops, there[..., None].astype(np.float32))[..., 0] > 0)
+        if np.array_equal(more, there):
+            return there
+        there = more
 
 
 def _leads_to(transitions: Floats) -> NDArray[np.bool_]:
@@ -119,10 +132,15 @@ def fundamental_matrix(chain: Chain) -> Floats:
 
 def _visits(chain: Chain) -> Floats:
     """Return N with the closed classes opened: a walk that enters a state of them stops there."""
-    inner = np.where(escapes(chain)[..., None], chain.transitions, 0.0)
+    inner = _opened(chain)
     visits = _inverse(np.eye(inner.shape[-1]) - inner)
     # Visits that cannot happen are exactly 0, whatever the rounding of the inverse.
     return np.where(_leads_to(inner), visits, 0.0)
+
+
+def _opened(chain: Chain) -> Floats:
+    """Return the transitions without those of closed classes."""
+    return np.where(escapes(chain)[..., None], chain.transitions, 0.0)
 
 
 def _inverse(systems: Floats) -> Floats:
@@ -150,8 +168,12 @@ def absorption_probabilities(chain: Chain) -> tuple[Floats, Floats]:
     >>> absorption_probabilities(half)[0].round(6).tolist()
     [0.25, 0.5, 0.75]
     """
-    visits = _visits(chain)
-    return _apply(visits, chain.goal), _apply(visits, chain.lost)
+    inner = _opened(chain)
+    visits, linked = _inverse(np.eye(inner.shape[-1]) - inner), inner > 0
+    goal, lost = (
+        np.where(_leading(linked, end > 0), _apply(visits, end), 0.0) for end in (chain.goal, chain.lost)
+    )  # fmt: skip
+    return goal, lost
 
 
 def _apply(matrix: Floats, vector: Floats) -> Floats:
@@ -182,7 +204,9 @@ def visits_from_start(chain: Chain) -> Floats:
     >>> visits_from_start(chain_from_counts([[1, 2], [0, 0]], [3, 1], [0, 3], [1, 0])).round(6).tolist()
     [1.0, 0.75]
     """
-    return np.where(escapes(chain), _start_visits(chain, _visits(chain)), np.nan)
+    free, inner = escapes(chain), _opened(chain)
+    visits = _start_visits(chain, _inverse(np.eye(inner.shape[-1]) - inner))
+    return np.where(free, np.where(_coming(inner > 0, chain.start > 0), visits, 0.0), np.nan)
 
 
 def _start_visits(chain: Chain, visits: Floats) -> Floats:
@@ -236,7 +260,9 @@ def reach_probability(chain: Chain) -> Floats:
 
     nan for states from which a walk cannot escape.
     """
-    return visits_from_start(chain) / _diagonal(fundamental_matrix(chain))
+    inner = _opened(chain)
+    returns = _diagonal(_inverse(np.eye(inner.shape[-1]) - inner))
+    return visits_from_start(chain) / np.where(escapes(chain), returns, np.nan)
 
 
 def _diagonal(matrix: Floats) -> Floats:
@@ -291,18 +317,25 @@ def set_removal_effects(
     >>> set_removal_effects(chain, [[True, True, False], [True, False, False]]).round(6).tolist()
     [1.0, 0.5]
     """
-    visits = _visits(chain)
-    worth = _apply(visits, floats(chain.goal * floats(reward)))
+    inner = _opened(chain)
+    visits, linked = _inverse(np.eye(inner.shape[-1]) - inner), inner > 0
+    gain = floats(chain.goal * floats(reward))
+    # What cannot happen is exactly 0, whatever the rounding of the inverse.
+    worth = np.where(_leading(linked, gain != 0), _apply(visits, gain), 0.0)
+    from_start = np.where(_coming(linked, chain.start > 0), _start_visits(chain, visits), 0.0)
     total = floats(_dot(chain.start, worth) + chain.start_goal * floats(start_reward))
-    from_start = _start_visits(chain, visits)
-    through = []
-    for group in np.asarray(members, dtype=np.bool_):
-        inside = np.flatnonzero(group)
+    groups = np.asarray(members, dtype=np.bool_)
+    through = np.zeros((*total.shape, groups.shape[0]))
+    single = groups.sum(axis=1) == 1
+    alone = groups[single].argmax(axis=1)
+    through[..., single] = (from_start / _diagonal(visits) * worth)[..., alone]
+    for row in np.flatnonzero(~single):
+        inside = np.flatnonzero(groups[row])
         block = visits[..., inside[:, None], inside]
         # N_SS is the fundamental matrix of the chain watched on S, so its inverse exists where N does.
         later = _apply(_inverse(block), worth[..., inside])
-        through.append(_dot(from_start[..., inside], later))
-    return ratio(np.stack(through, axis=-1), total[..., None])
+        through[..., row] = _dot(from_start[..., inside], later)
+    return ratio(through, total[..., None])
 
 
 def gradient(chain: Chain) -> tuple[Floats, Floats]:

@@ -4,10 +4,10 @@ import heapq
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
+from cxmodel.stats.arrays import offsets_of
 from cxmodel.stats.chains import Chain
-from cxmodel.stats.floats import Floats
+from cxmodel.stats.sparse_chains import SparseChain, sparse_chain
 
 
 @frozen
@@ -23,7 +23,7 @@ class Walk:
     states: tuple[int, ...]
 
 
-def most_probable_walks(chain: Chain, k: int) -> list[Walk]:
+def most_probable_walks(chain: Chain | SparseChain, k: int) -> list[Walk]:
     """Return the k most probable walks to the goal, the most probable first.
 
     Best-first search over prefixes of walks. A prefix is ranked by its probability times the greatest
@@ -46,22 +46,20 @@ def most_probable_walks(chain: Chain, k: int) -> list[Walk]:
     >>> [(round(walk.probability, 4), walk.states) for walk in most_probable_walks(chain, 3)]
     [(0.25, (0,)), (0.25, (0, 1)), (0.0625, (0, 0))]
     """
-    if chain.goal.ndim != 1:
-        raise ValueError(
-            f"The walks of one chain can be listed, got a batch of shape {chain.goal.shape[:-1]}. Choose one of them."
-        )
+    if isinstance(chain, Chain):
+        chain = sparse_chain(chain)
     best = _best_completion(chain)
     # An entry: minus its best possible probability, its states, its own probability, whether it is complete.
     queue: list[tuple[float, tuple[int, ...], bool, float]] = []
 
     def offer(states: tuple[int, ...], probability: float, complete: bool) -> None:
-        bound = probability if complete else probability * float(best[states[-1]])
+        bound = probability if complete else probability * best[states[-1]]
         if bound > 0:
             heapq.heappush(queue, (-bound, states, complete, probability))
 
     offer((), float(chain.start_goal), True)
-    for state in np.flatnonzero(chain.start):
-        offer((int(state),), float(chain.start[state]), False)
+    for state in np.flatnonzero(chain.start).tolist():
+        offer((state,), float(chain.start[state]), False)
     found: list[Walk] = []
     while queue and len(found) < k:
         _, states, complete, probability = heapq.heappop(queue)
@@ -70,19 +68,26 @@ def most_probable_walks(chain: Chain, k: int) -> list[Walk]:
             continue
         here = states[-1]
         offer(states, probability * float(chain.goal[here]), True)
-        for following in np.flatnonzero(chain.transitions[here]):
-            offer((*states, int(following)), probability * float(chain.transitions[here, following]), False)
+        for step in range(int(chain.offsets[here]), int(chain.offsets[here + 1])):
+            offer((*states, int(chain.target[step])), probability * float(chain.probability[step]), False)
     return found
 
 
-def _best_completion(chain: Chain) -> Floats:
+def _best_completion(chain: SparseChain) -> list[float]:
     """Return the greatest probability of one walk from each state to the goal (Dijkstra from the goal)."""
-    best = chain.goal.copy()
-    settled: NDArray[np.bool_] = np.zeros(best.shape, dtype=np.bool_)
-    for _ in range(best.size):
-        state = int(np.argmax(np.where(settled, -1.0, best)))
-        settled[state] = True
-        if best[state] <= 0:
-            break
-        best = np.where(settled, best, np.maximum(best, chain.transitions[:, state] * best[state]))
+    order = np.argsort(chain.target, kind="stable")
+    source, probability = chain.source[order].tolist(), chain.probability[order].tolist()
+    into = offsets_of(np.bincount(chain.target, minlength=chain.size)).tolist()
+    best: list[float] = chain.goal.tolist()
+    queue = [(-chance, state) for state, chance in enumerate(best) if chance > 0]
+    heapq.heapify(queue)
+    while queue:
+        chance, state = heapq.heappop(queue)
+        if -chance < best[state]:
+            continue
+        for step in range(into[state], into[state + 1]):
+            found, before = -chance * probability[step], source[step]
+            if found > best[before]:
+                best[before] = found
+                heapq.heappush(queue, (-found, before))
     return best

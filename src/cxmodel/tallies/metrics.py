@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -185,6 +185,11 @@ class SumMetric(Tally[Sums, Estimate]):
         """All groups at once."""
         if not state.rows:
             return {} if cells.by else {0: self._without(0, f"no {PLURALS[self.observes]} to measure", "empty", cells)}
+        made = self.made(state, cells, level)
+        return {int(group): made(row) for row, group in enumerate(state.group)}
+
+    def made(self, state: Sums, cells: Cells[Any], level: float) -> Callable[[int], Estimate]:
+        """What makes the estimate of a row, with the numbers of all rows worked out."""
         columns = Columns(state.names, state.total)
         values = quiet(self.value, columns)
         known = spread(state, self.value, cells.facts.customers)
@@ -192,10 +197,7 @@ class SumMetric(Tally[Sums, Estimate]):
         marks: dict[Flag, Bools] = {
             flag: np.broadcast_to(mask, values.shape) for flag, mask in self.flags(columns).items()
         }
-        return {
-            int(group): self._estimate(row, state, values, known, ends, marks, cells, level)
-            for row, group in enumerate(state.group)
-        }
+        return lambda row: self._estimate(row, state, values, known, ends, marks, cells, level)
 
     def _ends(self, state: Sums, values: Floats, known: Spread, cells: Cells[Any], level: float) -> _Ends:
         """Intervals of all rows, each with its method: replicates, closed form, or delta."""

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from cxmodel.data.answers import AnswerRows, IdColumn
 from cxmodel.data.appending import PAIRS_REACH_OVER
-from cxmodel.data.attaching import Attached
+from cxmodel.data.attaching import Attached, told
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.counting import Counts, counts_of, facts_of, merge_counts, no_counts
 from cxmodel.data.joining import FactRows, Meeting, fields_of, read_facts
@@ -154,6 +154,7 @@ class SparkPopulation:
         stage = Attaching(number=number, blank=blank, vocabulary=self._known, within=within, about=about)
         beside = placed_beside(self.frame.sparkSession, number, shares)
         after, reports = self._with(stage, beside, evolve(wider, journeys=self.vocabulary.journeys))
+        after = evolve(after, origin=self.origin.after(told(rows, within, about)))
         return after, total([*reports, refused(rows, np.flatnonzero(parts < 0))])
 
     def join(

@@ -20,11 +20,13 @@ from cxmodel.tallies.metrics import SMALL
 
 
 class Due(NamedTuple):
-    """The credit of a touchpoint."""
+    """The credit of a touchpoint, or why there is none."""
 
-    value: float
+    value: float | None
     n: int
     interval: Interval | None
+    flags: tuple[Flag, ...] = ()
+    reason: str | None = None
 
 
 class Counts(NamedTuple):
@@ -84,7 +86,7 @@ class CreditOptions:
         small: tuple[Flag, ...] = ("small_n",) if due.n < SMALL else ()
         return Estimate(
             value=due.value, n=due.n, unit=unit, direction=self.direction, range=(self.least, self.range[1]),
-            interval=due.interval, flags=(*small, *flags), origin=cells.origin,
+            interval=due.interval, flags=(*small, *due.flags, *flags), reason=due.reason, origin=cells.origin,
         )  # fmt: skip
 
     def table(

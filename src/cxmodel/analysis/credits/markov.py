@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
@@ -13,9 +13,9 @@ from cxmodel.analysis.credits.results import CreditTable, stability
 from cxmodel.analysis.credits.states import Ends, resampled, told
 from cxmodel.analysis.credits.steps import steps_before
 from cxmodel.data.blocks import Block
-from cxmodel.errors import InvalidValueError, NotMeasurableError
+from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Estimate, Flag
-from cxmodel.model.rankings import RankedBreakdown
+from cxmodel.model.rankings import RankedBreakdown, RankStability
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, grouped_sum, integers
 from cxmodel.stats.chains import chain_from_counts, set_removal_effects
@@ -32,6 +32,7 @@ R_co = TypeVar("R_co", covariant=True)
 _FEWEST: Final = 2
 _NO_WIDTH: Final = 1e-9
 MOST_CONTEXTS: Final = 4_000
+MOST_REPLICATED: Final = 200
 _ROOM: Final = 2**24
 
 
@@ -71,18 +72,28 @@ class ChainCredit(CreditOptions, SumTally[R_co]):
         return observe("journey", steps.journey, steps.code, value=value, valued=valued)
 
     def chain(self, sums: Sums, cells: Cells[Any]) -> Chained:
-        """The chain of the sums of one group.
+        """The chain of the sums of one group."""
+        return Chained.of(sums.key, len(cells.vocabulary.touchpoints) + 2, self.order)
 
-        Raises:
-            NotMeasurableError: More contexts than can be solved.
-        """
-        chain = Chained.of(sums.key, len(cells.vocabulary.touchpoints) + 2, self.order)
-        if chain.states.size > MOST_CONTEXTS:
-            raise NotMeasurableError(
-                f"{self.name}: a chain of {chain.states.size:,} contexts; more than {MOST_CONTEXTS:,} are not solved",
-                hint="Fold rare touchpoints, journeys.fold_rare(keep=100), or take a lower order",
+    def dues(
+        self, values: Floats | None, ends: Ends, chain: Chained, sums: Sums, level: float
+    ) -> dict[int, Due]:  # fmt: skip
+        """What each touchpoint is due, by its code; without values, why there are none."""
+        passed = chain.passing(sums)
+        flags: tuple[Flag, ...] = () if chain.replicable else ("not_replicated",)
+        if values is None:
+            reason = (
+                f"a chain of {chain.states.size:,} contexts; more than {MOST_CONTEXTS:,} are not solved: fold rare "
+                "touchpoints, journeys.fold_rare(keep=100), or take a lower order"
             )
-        return chain
+            return {
+                touchpoint: Due(None, int(passed[i]), None, reason=reason)
+                for i, touchpoint in enumerate(integers(chain.touchpoints))
+            }
+        return {
+            touchpoint: Due(float(values[i]), int(passed[i]), ends.interval(i, level), flags)
+            for i, touchpoint in enumerate(integers(chain.touchpoints))
+        }
 
 
 @frozen(kw_only=True)
@@ -91,7 +102,8 @@ class MarkovCredit(ChainCredit[CreditTable]):
 
     RE_i = 1 − P(goal without i)/P(goal); the credit of i is RE_i/ΣRE · conversions that had a touchpoint (Anderl et
     al. 2016, 10.1016/j.ijresmar.2016.03.001). With ``value``, a conversion is worth the mean value of those with the
-    same last context. Journeys still in progress are censored: their last step is not a loss.
+    same last context. Journeys still in progress are censored: their last step is not a loss. Above 200 contexts there
+    is no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
 
     Attributes:
         order: How many touchpoints the chain remembers.
@@ -105,22 +117,16 @@ class MarkovCredit(ChainCredit[CreditTable]):
             return self.table(self.name, {}, Counts(0), cells, None)
         chain, names = self.chain(sums, cells), cells.vocabulary.touchpoints
         worth = None if self.value is None else "value"
-        credit = chain.credit(sums.total[:, None, :], sums.names, worth)[0]
-        ends = _ends(sums, chain, cells, level, lambda totals: chain.credit(totals, sums.names, worth))
-        passed = chain.passing(sums)
-        low = np.maximum(ends.low, self.least) if ends.replicates is None else ends.low
-        ends = ends._replace(low=low)
-        rows = {
-            touchpoint: Due(float(credit[i]), int(passed[i]), ends.interval(i, level))
-            for i, touchpoint in enumerate(integers(chain.touchpoints))
-        }
+        credit, ends = _solved(sums, chain, cells, level, lambda totals: chain.credit(totals, sums.names, worth))
+        ends = ends._replace(low=np.maximum(ends.low, self.least) if ends.replicates is None else ends.low)
+        rows = self.dues(credit, ends, chain, sums, level)
         conversions = float(sums["n"] @ chain.to_goal)
         straight = chain.to_goal * (chain.source < 0)
         if straight.any():
             due = float(sums[worth or "n"] @ straight)
             rows[len(names)] = Due(due, int(sums["n"] @ straight), None)
         without = 0 if worth is None else round(conversions - float(sums["valued"].sum()))
-        stable = stability([names[i] for i in integers(chain.touchpoints)], credit, ends.replicates)
+        stable = chain.stability(names, credit, ends)
         return self.table(self.name, rows, Counts(round(conversions), without), cells, stable)
 
 
@@ -130,7 +136,8 @@ class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
 
     RE_i = 1 − P(goal without i)/P(goal), where whatever would enter i is lost. It is what the chain says, not what a
     removal would do: see `Impact`. Each is 0 to 1; they overlap and do not sum to anything. A touchpoint that every
-    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there.
+    conversion passes has 1 in any replicate as well, flagged ``degenerate``: ask `Journeys.what_if` there. Above
+    200 contexts there is no interval, flagged ``not_replicated``; above 4,000 no value, with the reason.
 
     Attributes:
         order: How many touchpoints the chain remembers.
@@ -147,29 +154,40 @@ class RemovalEffects(ChainCredit[RankedBreakdown[str]]):
         if sums.rows:
             chain, names = self.chain(sums, cells), cells.vocabulary.touchpoints
             worth = None if self.value is None else "value"
-            effects = chain.effects(sums.total[:, None, :], sums.names, worth)[0]
-            ends = _ends(sums, chain, cells, level, lambda totals: chain.effects(totals, sums.names, worth))
+            effects, ends = _solved(sums, chain, cells, level, lambda totals: chain.effects(totals, sums.names, worth))
             ends = ends._replace(low=np.maximum(ends.low, self.least), high=np.minimum(ends.high, 1.0))
-            passed = chain.passing(sums)
-            for i, touchpoint in enumerate(integers(chain.touchpoints)):
-                due = Due(float(effects[i]), int(passed[i]), ends.interval(i, level))
-                groups[names[touchpoint]] = self._effect(due, cells)
-            stable = stability([names[each] for each in integers(chain.touchpoints)], effects, ends.replicates)
+            dues = self.dues(effects, ends, chain, sums, level)
+            groups = {names[touchpoint]: self._effect(due, cells) for touchpoint, due in dues.items()}
+            stable = chain.stability(names, effects, ends)
         return RankedBreakdown(by=("touchpoint",), metric=self.name, groups=groups, overlapping=True, stability=stable)
 
     def _effect(self, due: Due, cells: Cells[Any]) -> Estimate:
-        if not np.isfinite(due.value):
+        if due.value is None or not np.isfinite(due.value):
             return Estimate(
-                value=None, n=due.n, unit=self.unit, direction=self.direction, range=self.range, flags=("empty",),
-                reason="no journey with a touchpoint before the goal reaches it", origin=cells.origin,
+                value=None, n=due.n, unit=self.unit, direction=self.direction, range=self.range,
+                flags=() if due.reason else ("empty",), origin=cells.origin,
+                reason=due.reason or "no journey with a touchpoint before the goal reaches it",
             )  # fmt: skip
-        flags: list[Flag] = ["small_n"] if due.n < SMALL else []
+        flags: list[Flag] = ["small_n", *due.flags] if due.n < SMALL else [*due.flags]
         if due.interval is not None and due.interval.high - due.interval.low < _NO_WIDTH:
             flags.append("degenerate")
         return Estimate(
             value=min(due.value, 1.0), n=due.n, unit=self.unit, direction=self.direction, range=self.range,
             interval=due.interval, flags=tuple(flags), origin=cells.origin,
         )  # fmt: skip
+
+
+def _solved(
+    sums: Sums, chain: Chained, cells: Cells[Any], level: float, solve: Callable[[Floats], Floats]
+) -> tuple[Floats | None, Ends]:
+    """What the chain says of each touchpoint, with intervals where it is not too large; None where it is not solved."""
+    nothing = np.full(chain.touchpoints.size, np.nan)
+    if chain.members is None:
+        return None, Ends(nothing, nothing, "", None)
+    values = solve(sums.total[:, None, :])[0]
+    if not chain.replicable:
+        return values, Ends(nothing, nothing, "", None)
+    return values, _ends(sums, chain, cells, level, solve)
 
 
 def _ends(sums: Sums, chain: Chained, cells: Cells[Any], level: float, solve: Callable[[Floats], Floats]) -> Ends:
@@ -203,7 +221,7 @@ class Chained:
     Attributes:
         states: Contexts that occur, as codes; the start is the context of all zeros and not among them.
         touchpoints: Touchpoint codes that occur.
-        members: (touchpoints, states) whether a context holds a touchpoint.
+        members: (touchpoints, states) whether a context holds a touchpoint; None where there are too many to solve.
         source: (r,) state of each row, −1 for the start.
         target: (r,) state that follows; −1 for goal or lost.
         to_goal: (r,) 1.0 where the goal follows.
@@ -232,6 +250,17 @@ class Chained:
         few = states.size <= MOST_CONTEXTS
         members = (digits[None, :, :] == touchpoints[:, None, None]).any(axis=2) if few else None
         return cls(states, touchpoints, members, source, target, (last == width - 1).astype(np.float64), last)
+
+    @property
+    def replicable(self) -> bool:
+        """Whether it is small enough to be solved again for every replicate."""
+        return self.states.size <= MOST_REPLICATED
+
+    def stability(self, names: Sequence[str], values: Floats | None, ends: Ends) -> RankStability | None:
+        """How often the order of the touchpoints held in replicates."""
+        if values is None:
+            return None
+        return stability([names[i] for i in integers(self.touchpoints)], values, ends.replicates)
 
     def credit(self, totals: Floats, names: tuple[str, ...], worth: str | None) -> Floats:
         """(b, touchpoints) credit for b sets of totals (f, b, r)."""

@@ -78,6 +78,9 @@ class CreditComparison(Tabular):
             row, widths, strict=True))) for row in [head, *rows]]  # fmt: skip
         table = next(iter(self.models.values()))
         what = f"{table.value} of " if table.value else ""
+        why = {name: next((each.reason for each in table.values() if each.reason), None)
+               for name, table in self.models.items()}  # fmt: skip
+        lines += [f"{name.removesuffix('_credit')}: no value ({reason})" for name, reason in why.items() if reason]
         return "\n".join([f"credit for {what}{table.conversions:,} conversions ({table.goal})", *lines])
 
 
