@@ -14,8 +14,9 @@ from cxmodel.analysis.paths import Variants, distinct_paths, union
 from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, refuse_groups, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
-from cxmodel.model.estimates import Estimate
+from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
+from cxmodel.model import validators
+from cxmodel.model.estimates import Estimate, Origin
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, distinct_codes, integers, segment_of
@@ -80,6 +81,7 @@ class GoalPathTable:
         cap: The cap.
         cut: A smallest set of touchpoints that every path passes one of; None where the goal is reached at once.
         touchpoints: The touchpoints asked for, those of most journeys first.
+        origin: Which population it is.
     """
 
     goal: str
@@ -93,6 +95,7 @@ class GoalPathTable:
     cap: int
     cut: tuple[str, ...] | None
     touchpoints: tuple[GoalPathRow, ...] = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def __getitem__(self, touchpoint: str) -> GoalPathRow:
         for row in self.touchpoints:
@@ -172,12 +175,8 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     observes: ClassVar[Unit] = "journey"
 
     goal: Goal = field(converter=as_goal)
-    touchpoint: str | None = None
-    cap: int = field(default=10_000, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        if self.cap < 1:
-            raise InvalidValueError(f"cap is a number of paths, got {self.cap!r}")
+    touchpoint: str | None = field(default=None, validator=validators.optional(validators.touchpoint))
+    cap: int = field(default=10_000, kw_only=True, validator=validators.whole(1))
 
     def missing(self, facts: Facts) -> str | None:
         """A goal or touchpoint that never occurs."""
@@ -235,7 +234,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
             goal=self.goal.name, journeys=shares.journeys, direct=state.direct, variants=different,
             effective=_effective(variants.count, state.direct), structural=total, acyclic=acyclic, capped=capped,
             cap=self.cap, cut=None if cut is None else tuple(sorted(names[code] for code in cut)),
-            touchpoints=tuple(sorted(rows, key=lambda row: (-row.journeys, row.touchpoint))),
+            touchpoints=tuple(sorted(rows, key=lambda row: (-row.journeys, row.touchpoint))), origin=cells.origin,
         )  # fmt: skip
         return {0: table}
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from cxmodel.analysis.shares import refuse_groups
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
+from cxmodel.model import validators
+from cxmodel.model.estimates import Origin
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -55,6 +57,7 @@ class TopGrams:
         distinct: Different ones.
         shown: The most frequent ones.
         other: How often the others occur.
+        origin: Which population it is.
     """
 
     order: int
@@ -62,6 +65,7 @@ class TopGrams:
     distinct: int
     shown: tuple[Gram, ...]
     other: int
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def __iter__(self) -> Iterator[Gram]:
         return iter(self.shown)
@@ -94,6 +98,7 @@ class GramTable:
         journeys: (g,) journeys in which it occurs.
         codes: (g, order) touchpoint codes.
         touchpoints: Names of the codes.
+        origin: Which population it is.
     """
 
     order: int
@@ -101,6 +106,7 @@ class GramTable:
     journeys: Ints = field(repr=False)
     codes: NDArray[Any] = field(repr=False)
     touchpoints: Sequence[str] = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return int(self.count.size)
@@ -117,8 +123,9 @@ class GramTable:
             )
         )
         return TopGrams(
-            order=self.order, total=total, distinct=len(self), shown=shown, other=int(self.count[len(shown) :].sum())
-        )
+            order=self.order, total=total, distinct=len(self), shown=shown, origin=self.origin,
+            other=int(self.count[len(shown) :].sum()),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, object]:
         """All of them, as in JSON."""
@@ -166,11 +173,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
     unit: ClassVar[str] = "runs"
     observes: ClassVar[Unit] = "journey"
 
-    order: int = 2
-
-    def __attrs_post_init__(self) -> None:
-        if not 1 <= self.order <= MOST:
-            raise InvalidValueError(f"order is 1 to {MOST} touchpoints, got {self.order!r}", hint="Write Grams(3)")
+    order: int = field(default=2, validator=validators.whole(1, MOST))
 
     def start(self) -> tuple[GramCounts, ...]:
         """Nothing."""
@@ -204,7 +207,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
         order = np.argsort(-count, kind="stable")
         table = GramTable(
             order=self.order, count=count[order], journeys=journeys[order], codes=codes[order],
-            touchpoints=cells.vocabulary.touchpoints,
+            touchpoints=cells.vocabulary.touchpoints, origin=cells.origin,
         )  # fmt: skip
         return {0: table}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import NOTHING, frozen
 
-from cxmodel.cli.options import AnswerOptions, EventOptions, duration
+from cxmodel.cli.converting import converted, kinds_of
+from cxmodel.cli.options import AnswerOptions, EventOptions
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import document_of, say
@@ -156,44 +156,21 @@ def _options(metric: str, known: Sequence[str], asked: Asked, facts: Facts) -> d
         if name not in known:
             flag = {"steps": "step", aim: "goal"}.get(name, name.replace("_", "-"))
             raise UnknownNameError(f"{metric} takes no --{flag}; it takes {', '.join(sorted(known)) or 'no options'}")
-    if goal is None and _needs(metric, aim):
+    if goal is None and aim not in dict(asked.settings) and _needs(metric, aim):
         raise InvalidValueError(
             f"{metric} needs a goal: what counts as a conversion?",
             hint="Name a touchpoint, --goal payment_done; or several, --goal purchase=payment_done,invoice_paid",
         )
-    return options | {name: _setting(metric, name, text) for name, text in asked.settings}
+    kinds = kinds_of(default_registry().metric(metric))
+    return options | {
+        name: converted(name, text, kinds.get(name, object), facts) for name, text in asked.settings
+    }  # fmt: skip
 
 
 def _needs(metric: str, option: str) -> bool:
     """Whether the metric has this option and cannot do without."""
     known = getattr(default_registry().metric(metric), "__attrs_attrs__", ())
     return any(each.name == option and each.default is NOTHING for each in known)
-
-
-def _setting(metric: str, name: str, text: str) -> object:
-    """The value of an option: a duration or a time where the metric wants one, else what the text says."""
-    known = getattr(default_registry().metric(metric), "__attrs_attrs__", ())
-    kind = next((str(each.type) for each in known if each.name == name), "")
-    if kind.startswith("timedelta"):
-        found = duration(text)
-        if found is None:
-            raise InvalidValueError(f"{name} is a duration, got {text!r}", hint=f"Write {name}=30d, or 12h, 30min")
-        return found
-    if kind.startswith("datetime"):
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            hint = f"Write {name}=2026-01-31, or 2026-01-31T18:00Z"
-            raise InvalidValueError(f"{name} is a time, got {text!r}", hint=hint) from None
-    return _literal(text)
-
-
-def _literal(text: str) -> object:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        lasting = duration(text)
-        return text if lasting is None else lasting
 
 
 def grouping(text: str, tz: str | None) -> str | By[Any]:
