@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.model.estimates import Estimate
+from cxmodel.model.estimates import Estimate, Origin
 from cxmodel.stats.arrays import integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -43,11 +43,13 @@ class EndTable:
         journeys: Journeys with an event.
         entries: Where they begin.
         exits: Where they end.
+        origin: Which population it is.
     """
 
     journeys: int
     entries: tuple[End, ...]
     exits: tuple[End, ...]
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -103,7 +105,8 @@ class Ends(Tally[KeyedCounts, EndTable]):
         """Shares of both."""
         return {
             group: EndTable(
-                journeys=shares.journeys, entries=_ends(shares, 0, cells), exits=_ends(shares, 1, cells)
+                journeys=shares.journeys, entries=_ends(shares, 0, cells), exits=_ends(shares, 1, cells),
+                origin=cells.origin,
             )
             for group, shares in shares_by_group(state, cells, level).items()
         }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.estimates import Estimate, Origin, no_value
 from cxmodel.stats.arrays import compress, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -64,10 +64,12 @@ class LoopTable:
     Attributes:
         whole: Over whole journeys.
         touchpoints: At each touchpoint that is passed, most extra events first; their extra events sum to the whole's.
+        origin: Which population it is.
     """
 
     whole: LoopRow
     touchpoints: tuple[LoopRow, ...] = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -166,7 +168,7 @@ class Loops(SumTally[LoopTable]):
             return LoopTable(
                 whole=LoopRow(touchpoint=None, journeys=0, events=0, self_loops=0, returns=0, self_looping=none,
                               returning=none, reworked=none),
-                touchpoints=(),
+                touchpoints=(), origin=cells.origin,
             )  # fmt: skip
         by_key = evolve(sums, group=sums.key)
         parts: tuple[Part, ...] = ("self_looping", "returning", "reworked")
@@ -180,4 +182,6 @@ class Loops(SumTally[LoopTable]):
             )
             for row, key in enumerate(integers(sums.key))
         ]  # fmt: skip
-        return LoopTable(whole=rows[-1], touchpoints=tuple(sorted(rows[:-1], key=lambda row: -row.extra)))
+        return LoopTable(
+            whole=rows[-1], touchpoints=tuple(sorted(rows[:-1], key=lambda row: -row.extra)), origin=cells.origin
+        )
