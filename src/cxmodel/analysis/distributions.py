@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import ceil, floor, inf, isfinite
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
 from attrs import field, frozen
@@ -127,7 +127,7 @@ def _edges(edges: Iterable[float] | None) -> tuple[float, ...] | None:
     if edges is None:
         return None
     try:
-        out = () if isinstance(edges, str) else tuple(float(edge) for edge in edges)
+        out = () if isinstance(cast("object", edges), str) else tuple(float(edge) for edge in edges)
     except (TypeError, ValueError):
         out = ()
     if len(out) < 2 or not all(a < b for a, b in pairwise(out)):

@@ -117,9 +117,9 @@ class TransitionTable(Tabular):
         """Median wait of a transition."""
         return timedelta(seconds=float(self.wait_median_s[row]))
 
-    def to_records(self) -> list[dict[str, object]]:
-        """One record per transition, most frequent first."""
-        order = np.lexsort((self.target, self.source, -self.transitions))
+    def to_records(self, n: int | None = None) -> list[dict[str, object]]:
+        """One record per transition, the n most frequent or all."""
+        order = np.lexsort((self.target, self.source, -self.transitions))[:n]
         share = self.share
         return [
             {

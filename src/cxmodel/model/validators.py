@@ -74,8 +74,8 @@ def whole(low: int, high: int | None = None) -> Check:
     words = f"of at least {low:,}" if high is None else f"from {low:,} to {high:,}"
 
     def check(_instance: object, attribute: Attribute[Any], value: object) -> None:
-        fits = isinstance(value, int) and not isinstance(value, bool) and low <= value
-        if not fits or (high is not None and value > high):
+        number = value if isinstance(value, int) and not isinstance(value, bool) else low - 1
+        if number < low or (high is not None and number > high):
             raise InvalidValueError(f"{attribute.name} is a whole number {words}, got {value!r}")
 
     return check
