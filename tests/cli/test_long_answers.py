@@ -102,6 +102,9 @@ def test_patterns_group(run: Run) -> None:
     wrong = run(*asked, "--by", "pattern:ad pay")
     assert wrong.exit_code == 2
     assert "there is no arrow between 'ad' and 'pay'" in wrong.stderr
+    twice = run(*asked, "--by", "pattern:x=ad", "--by", "pattern:x=pay")
+    assert twice.exit_code == 2
+    assert "two patterns are called 'x'" in twice.stderr
 
 
 def test_rare_touchpoints_are_folded_and_memory_is_limited(run: Run, wide: str) -> None:

@@ -1,10 +1,13 @@
 """--option: a text becomes what the field of the metric is declared to hold, and nothing else."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.cli.conftest import Run
 from tests.cli.test_shapes import answer
+
+from cxmodel.cli.converting import kinds_of
 
 LOG = """\
 customer,touchpoint,time
@@ -78,3 +81,15 @@ def test_what_is_no_such_value_is_refused(run: Run, log: str, case: str) -> None
     assert result.exit_code == 2
     assert words in result.stderr
     assert "cxmodel itself failed" not in result.stderr
+
+
+class Lost:
+    """A metric of a plugin, one of whose annotations names what is imported for type checkers only."""
+
+    __attrs_attrs__ = (SimpleNamespace(name="strict", type="bool"), SimpleNamespace(name="table", type="Nowhere"))
+    strict: "bool"
+    table: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_field_that_cannot_be_resolved_leaves_the_others_alone() -> None:
+    assert kinds_of(Lost) == {"strict": bool, "table": object}

@@ -60,11 +60,20 @@ _KINDS: Final[dict[object, _Kind]] = {
 
 
 def kinds_of(metric: type[Any]) -> dict[str, object]:
-    """The type of each field of a metric; none where its annotations name what is not there."""
+    """The type of each field of a metric; a field whose annotation names what is not there has none."""
     try:
         return get_type_hints(metric)
     except (NameError, TypeError):
-        return {}
+        known = {each.name: each.type for each in getattr(metric, "__attrs_attrs__", ())}
+        return {name: _kind(annotation, metric.__module__) for name, annotation in known.items()}
+
+
+def _kind(annotation: object, module: str) -> object:
+    alone = type("Alone", (), {"__annotations__": {"field": annotation}, "__module__": module})
+    try:
+        return get_type_hints(alone)["field"]
+    except (NameError, TypeError):
+        return object
 
 
 def converted(name: str, text: str, kind: object, facts: Facts) -> object:

@@ -187,7 +187,13 @@ def groupings(texts: Sequence[str], tz: str | None) -> list[str | By[Any]] | Non
     patterns = [text.partition(":")[2] for text in texts if text.startswith(_PATTERN)]
     found = [grouping(text, tz) for text in texts if not text.startswith(_PATTERN)]
     if patterns:
-        found.append(by.pattern(dict(_labelled(text) for text in patterns)))
+        named = [_labelled(text) for text in patterns]
+        labels = [label for label, _ in named]
+        if twice := [label for label in labels if labels.count(label) > 1]:
+            raise InvalidValueError(
+                f"two patterns are called {twice[0]!r}", hint=f"Name them apart: --by 'pattern:other={named[-1][1]}'"
+            )
+        found.append(by.pattern(dict(named)))
     return found or None
 
 
