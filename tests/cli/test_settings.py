@@ -45,11 +45,11 @@ def test_a_yes_is_yes(run: Run, log: str, word: str) -> None:
 
 def test_names_and_patterns_stay_what_was_typed(run: Run, log: str) -> None:
     for pattern, matching in (('"add to cart"', 1), ("404", 1), ("7d", 1), ("cart =>[<2min] pay", 1)):
-        asked = ("measure", "pattern_matches", log, "--option", f"pattern={pattern}", "--format", "json")
-        result = run(*asked)
+        setting = f"pattern={pattern}"
+        result = run("measure", "pattern_matches", log, "--option", setting, "--format", "json")
         assert result.exit_code == 0, result.stderr
         assert f'"matching": {matching}' in result.stdout
-    for asked in (
+    asks: list[tuple[str, ...]] = [
         ("goal_paths", log, "--goal", "pay", "--option", "touchpoint=404"),
         ("eventually_follows", log, "--option", "source=404"),
         ("path_chain", log, "--option", "goal=pay", "--option", "k=2"),
@@ -57,7 +57,8 @@ def test_names_and_patterns_stay_what_was_typed(run: Run, log: str) -> None:
         ("funnel", log, "--option", "steps=['add to cart', 404]", "--option", "within=none"),
         ("length_distribution", log, "--option", "edges=1,2,5"),
         ("length_distribution", log, "--option", "edges=[1, 2]"),
-    ):
+    ]
+    for asked in asks:
         result = run("measure", *asked)
         assert result.exit_code == 0, result.stderr
 
