@@ -122,3 +122,12 @@ def test_paths_to_a_goal_say_all_that_is_known(run: Run) -> None:
     assert "0 of them reach it at once" in text
     assert "A smallest set that every allowed path passes: shop" in text
     assert "all       unavoidable" in text
+
+
+def test_a_graph_too_large_says_what_to_type(run: Run, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxmodel.analysis.transitions.MOST_EDGES", 50)
+    wrong = run("graph", wide)
+    assert wrong.exit_code == 2
+    assert "60 transitions are too many for a graph" in wrong.stderr
+    assert "--max-edges 1000" in wrong.stderr
+    assert "10 rarer transitions are left out (10 times)." in shown(run, "graph", wide, "--max-edges", 50)

@@ -26,6 +26,7 @@ from cxmodel.cli.options import (
 )
 from cxmodel.cli.talk import Format, deliver
 from cxmodel.cli.wording import graph_text, in_words, paths_text
+from cxmodel.errors import InvalidValueError
 
 _MEASURING: Final = """Measure nps, csat, ces1, ces2, mean_score, conversion_rate, length, duration, markov_credit…
 
@@ -58,10 +59,17 @@ def graph(
 
     With --out picture.svg it is drawn; .json, .graphml and others keep it for other programs.
     """
+    from cxmodel.analysis.transitions import MOST_EDGES
     from cxmodel.cli.reading import read_journeys
     from cxmodel.exporters.documents import document
 
-    result = read_journeys(files, events).graph(max_edges=max_edges)
+    table = read_journeys(files, events).transitions()
+    if max_edges is None and len(table) > MOST_EDGES:
+        raise InvalidValueError(
+            f"{len(table):,} transitions are too many for a graph",
+            hint="Keep the most frequent: --max-edges 1000; or have all as a table: cxmodel measure transitions",
+        )
+    result = table.graph(max_edges=max_edges)
     made = document(result)
     deliver(result, graph_text(made, top), made, format_=format_, out=out)
 
