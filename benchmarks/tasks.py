@@ -227,6 +227,50 @@ def append(growing: tuple[Any, list[Path]]) -> int:
     return int(journeys.facts.events)
 
 
+def append_one(growing: tuple[Any, list[dict[str, object]]]) -> int:
+    """A thousand events, one after the other."""
+    journeys, events = growing
+    for event in events:
+        journeys = journeys.append(event)
+    return int(journeys.facts.events)
+
+
+def append_one_graph(growing: tuple[Any, list[dict[str, object]]]) -> int:
+    """The same, and the graph after each."""
+    import cxmodel as cx
+
+    journeys, events = growing
+    live = cx.Live(journeys, cx.metrics.Graph())
+    return sum(int(live.append(event).results.number_of_edges()) for event in events)
+
+
+def append_batches(growing: tuple[Any, list[dict[str, object]]]) -> int:
+    """The same events in batches of a hundred, and the graph after each."""
+    import cxmodel as cx
+
+    journeys, events = growing
+    live = cx.Live(journeys, cx.metrics.Graph())
+    batches = [events[begin : begin + 100] for begin in range(0, len(events), 100)]
+    return sum(int(live.append(batch).results.number_of_edges()) for batch in batches)
+
+
+def _events(path: str) -> tuple[Any, list[dict[str, object]]]:
+    """Journeys, and a thousand later events: of known customers, and every tenth of a new one."""
+    import duckdb
+
+    query = f"SELECT customer, ts + INTERVAL 1000 DAY, touchpoint FROM '{path}' LIMIT {ASKED}"
+    rows = duckdb.execute(query).fetchall()
+    events: list[dict[str, object]] = [
+        {"customer": customer if i % 10 else _new(customer, i), "ts": ts, "touchpoint": touchpoint}
+        for i, (customer, ts, touchpoint) in enumerate(rows)
+    ]
+    return _journeys(path), events
+
+
+def _new(customer: object, number: int) -> object:
+    return 10**12 + number if isinstance(customer, int) else f"new {number}"
+
+
 def _nothing(path: str) -> str:
     return path
 
@@ -260,6 +304,9 @@ TASKS: dict[str, Task] = {work.__name__: Task(work) for work in (*READERS, *FROM
     "reopen": Task(reopen, _prepared),
     "reopen_graph": Task(reopen_graph, _prepared),
     "append": Task(append, _growing),
+    "append_one": Task(append_one, _events),
+    "append_one_graph": Task(append_one_graph, _events),
+    "append_batches": Task(append_batches, _events),
     "outlook": Task(outlook, _journeys),
     "position": Task(position, _fitted),
     "positions": Task(positions, _fitted),

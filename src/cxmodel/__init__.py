@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from cxmodel.graph import JourneyGraph as JourneyGraph
     from cxmodel.journeys import Journeys as Journeys
+    from cxmodel.live import Live as Live
     from cxmodel.model.breakdowns import Breakdown as Breakdown
     from cxmodel.model.estimates import Estimate as Estimate
     from cxmodel.model.estimates import Interval as Interval
@@ -64,7 +65,8 @@ _MODULES: Final = ("by", "datasets", "errors", "metrics")
 _HOMES: Final = {
     "Breakdown": "model.breakdowns", "Channel": "model.people", "Department": "model.people",
     "Estimate": "model.estimates", "Exported": "exporting", "Goal": "model.goals", "Interval": "model.estimates",
-    "JourneyGraph": "graph", "Journeys": "journeys", "Outlook": "analysis.outlook", "Persona": "model.people",
+    "JourneyGraph": "graph", "Journeys": "journeys", "Live": "live", "Outlook": "analysis.outlook",
+    "Persona": "model.people",
     "Question": "model.scales", "Responses": "responses", "Rule": "model.rules", "Scale": "model.scales",
     "Stage": "model.people", "Touchpoint": "model.people", "Transition": "model.transitions",
     "compare": "analysis.comparing", "compare_voices": "voices", "contributions": "analysis.decomposition",
@@ -77,7 +79,7 @@ _HOMES: Final = {
 
 __all__ = [
     "Breakdown", "Channel", "Department", "Estimate", "Exported", "Goal", "Interval", "JourneyGraph", "Journeys",
-    "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
+    "Live", "Outlook", "Persona", "Question", "Responses", "Rule", "Scale", "Stage", "Touchpoint", "Transition", "by",
     "compare", "compare_voices", "contributions", "datasets", "decompose", "drift", "errors", "export",
     "installed_plugins", "like_for_like", "load_result", "metrics", "nonresponse_bounds", "open_journeys",
     "open_outlook", "read_events", "read_responses", "sample_size",

@@ -175,7 +175,10 @@ class Journeys(Measurable):
         last = self.facts.last
         end = instant(last) if last is not None else 0
         us = microseconds(limit)
-        return self._then(lambda block: selecting.with_inactivity(block, us, end))
+        declared = self.population.then(lambda block: selecting.with_inactivity(block, us, end))
+        return evolve(
+            self, population=evolve(declared, inactivity=us) if isinstance(declared, MemoryPopulation) else declared
+        )
 
     # cutting and selecting
 
@@ -424,14 +427,26 @@ class Journeys(Measurable):
 
     # keeping and growing
 
-    def append(self, src: Source, *, tz: str | None = None) -> Journeys:
-        """These journeys with further events; only the customers concerned are grouped again.
+    def append(self, src: Source | Mapping[str, object], *, tz: str | None = None) -> Journeys:
+        """These journeys with further events, as if all had been read at once; these stay as they are.
 
-        The rows have the columns of the first reading. On equal times new events follow the stored ones.
+        Only the customers concerned are grouped again. The rows have the columns of the first reading; in a dict, those
+        that need not be there may be left out. On equal times new events follow the stored ones. Declared inactivity
+        and catalogues of touchpoints are applied to what is new; after other steps nothing can be appended.
 
         Args:
-            src: The new rows.
-            tz: Zone of times that name none.
+            src: The new rows, or one event as a dict.
+            tz: Zone of times that name none; that of the first reading if not given.
+
+        Raises:
+            InvalidValueError: These were cut, selected from, or joined with answers or facts: append first.
+
+        Example:
+            >>> from cxmodel.opening import read_events
+            >>> first = [{"who": "ann", "what": "ad", "at": "2026-01-01"}]
+            >>> journeys = read_events(first, customer="who", touchpoint="what", time="at")
+            >>> journeys.append({"who": "ann", "what": "shop", "at": "2026-01-02"}).paths().path(0).touchpoints
+            ('ad', 'shop')
         """
         return Journeys(appending.append(self._here("append"), src, tz=tz))
 
@@ -439,10 +454,21 @@ class Journeys(Measurable):
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
 
         All or nothing: a process that dies leaves what was there before. The table of transitions is written beside
-        them, so that the graph of what is opened is there at once.
+        them, so that the graph of what is opened is there at once. What became of attached answers and joined tables
+        is kept too.
+
+        Args:
+            path: The folder: a new or an empty one, or one of prepared journeys, which are replaced.
+
+        Raises:
+            InvalidValueError: When the folder holds something else.
+            FullDiskError: There is no room.
+            UnwritableError: It cannot be written there.
         """
         here = self._here("save")
-        storage.save(here, Path(path), kept_table(self.transitions()) if self.facts.events else None)
+        table = kept_table(self.transitions()) if self.facts.events else {}
+        prepared = storage.Prepared(population=here, attached=self.attached, matched=self.matched, results=table)
+        storage.save(prepared, Path(path))
 
     def _then(
         self, step: Step, *, saying: str | None = None, window: tuple[str | None, str | None] | None = None

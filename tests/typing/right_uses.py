@@ -106,6 +106,14 @@ assert_type(journeys.measure(AnswerWait(), cx.metrics.Graph()), tuple[cx.Estimat
 assert_type(EdgeCsv(separator=";").write(journeys.graph(), ".edges.csv"), bytes)
 
 
+# live: the results of what was asked for
+live = cx.Live(journeys, rate)
+assert_type(live, cx.Live[cx.Estimate])
+assert_type(live.append(ROWS[0]).results, cx.Estimate)
+assert_type(cx.Live(journeys, cx.metrics.Graph(), cx.metrics.Paths()).now.results, tuple[cx.JourneyGraph, PathTable])
+assert_type(cx.Live(journeys, rate, by="channel").now.results, cx.Breakdown[str, cx.Estimate])
+assert_type(cx.Live(journeys, rate, by=cx.by.month()).now.results, cx.Breakdown[date, cx.Estimate])
+
 # a value may be missing: it is checked, or required
 wait = journeys.measure(AnswerWait())
 assert_type(wait.value, float | None)

@@ -3,193 +3,248 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
-from attrs import evolve, frozen
-from numpy.typing import NDArray
+from attrs import evolve
 
-from cxmodel.data.blocks import Block, Labels, Vocabulary
-from cxmodel.data.events import finished, ledger_of, read_rows_of
-from cxmodel.data.grouping import EventRows, group
+from cxmodel.data import pieces
+from cxmodel.data.blocks import Block, Vocabulary
+from cxmodel.data.events import (
+    Intake,
+    described,
+    digest,
+    fields_of,
+    findings,
+    intake_of,
+    ledger_again,
+    ledger_of,
+    spans_of,
+    waiting_on_disk,
+)  # fmt: skip
+from cxmodel.data.grouping import ROWS_PER_BLOCK, EventRows, constant, group, promoted
+from cxmodel.data.handfuls import read_handful
+from cxmodel.data.joining import described_by
+from cxmodel.data.ledgers import Ledger
 from cxmodel.data.populations import MemoryPopulation
+from cxmodel.data.renaming import Renaming, renaming_of
+from cxmodel.data.returning import returned
 from cxmodel.data.roles import Roles
-from cxmodel.data.selecting import keep_journeys
-from cxmodel.data.texts import Identifiers, Texts, find
-from cxmodel.errors import InvalidValueError
+from cxmodel.data.rows import Rows, read_rows
+from cxmodel.data.selecting import with_inactivity
+from cxmodel.data.sources import open_tables
+from cxmodel.data.widening import Recoding, widened
+from cxmodel.errors import InvalidValueError, listed
 from cxmodel.model.readings import Count, Reading
-from cxmodel.stats.arrays import Ints, Keys, members, mix, smallest_unsigned
+from cxmodel.stats.arrays import Keys
 from cxmodel.typing import Source
 
-SMALL: Final = 100_000
+_MANY: Final = 1_000_000
+_COUNTED: Final = re.compile(r"([0-9,]+) (.*?)(; first: .*)?", re.DOTALL)
+Event = Mapping[str, object]
 
 
-def append(population: MemoryPopulation, source: Source, *, tz: str | None = None) -> MemoryPopulation:
+def append(population: MemoryPopulation, source: Source | Event, *, tz: str | None = None) -> MemoryPopulation:
     """The population with further events; only the customers concerned are grouped again.
 
     New events follow stored ones of the same time. The columns are those of the first reading.
 
     Args:
-        population: As it was read, before anything was selected, cut or attached.
-        source: The new rows.
-        tz: Zone of times that name none.
+        population: As it was read, before anything was selected, cut, attached or joined.
+        source: The new rows, or one.
+        tz: Zone of times that name none; that of the first reading when None.
 
     Raises:
-        InvalidValueError: When the population was selected from, cut, or carries answers.
+        InvalidValueError: When the population was selected from, cut, or carries answers or joined facts.
     """
     roles = _appendable(population)
-    new = read_rows_of(source, roles, tz=tz)
-    vocabulary, codes, rows = _widened(population.vocabulary, new.vocabulary, new.rows)
-
-    def look(block: Block) -> tuple[Block | None, Block | None]:
-        return _parted(_recoded(_demoted(block, roles), vocabulary, codes), rows.customer)
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        parted = list(pool.map(look, population.parts))
-    kept = [stays for stays, _ in parted if stays is not None]
-    old = [concerned for _, concerned in parted if concerned is not None]
-    fresh = group(_joined([*map(_rows_of, old), _in_order(rows)]), vocabulary)
-    parts = [*kept, *fresh]
+    new = _read(source, roles, tz or roles.tz, population.renaming)
+    recoding, rows = widened(population.vocabulary, new.vocabulary, new.rows)
     ledger = population.ledger
-    if ledger is None or not ledger.fits(population.parts):
-        ledger = ledger_of(population.parts, population.vocabulary, roles)
-    ledger = ledger.replacing(ledger_of(old, vocabulary, roles), ledger_of(fresh, vocabulary, roles))
-    before, after = population.renaming, new.renaming
-    renaming = before if before is None or after is None else before.plus(after)
-    return finished(parts, vocabulary, roles, _both(population.reading, new.reading), renaming, ledger)
-
-
-def _parted(block: Block, wanted: Keys) -> tuple[Block | None, Block | None]:
-    """The customers of a block who stay as they are, and those who are grouped again.
-
-    A small block is grouped again as a whole: else every appended part would leave one more block behind.
-    """
-    if block.events < SMALL:
-        return None, block
-    touched = members(block.customer, wanted)
-    if not touched.any():
-        return block, None
-    inside = touched[block.customer_of_journey]
-    return None if touched.all() else keep_journeys(block, ~inside), keep_journeys(block, inside)
+    blocks, keeper = list(population.parts), population.keeper
+    if ledger is None or not ledger.fits(blocks):
+        ledger = ledger_again(blocks, population.vocabulary, roles)
+    stored = [recoding.of(block) for block in blocks]
+    if ledger.spans and not recoding.same:
+        ledger = evolve(ledger, spans=spans_of(stored, list(roles.named)))
+    most = ROWS_PER_BLOCK if keeper is None else keeper.rows_per_block
+    parts, after = _regrouped(stored, rows, recoding, roles, ledger, most)
+    before, renaming = population.renaming, new.renaming
+    renaming = before if before is None or renaming is None else before.plus(renaming)
+    told = [*_told(population, blocks, ledger), *_catalogued(population)]
+    reading = _both(population.reading, new.reading, told)
+    vocabulary, notes = _described(population, recoding.vocabulary, roles, after)
+    parts = [_agreeing(block, vocabulary) for block in parts]
+    parts = _declared(parts, population.inactivity)
+    kept = parts if keeper is None else returned(parts, keeper)
+    grown = evolve(population, parts=kept, vocabulary=vocabulary, renaming=renaming, ledger=after.of(kept))
+    reading = reading.noting(*_told(grown, parts, after), *notes)
+    origin = evolve(population.origin, source=digest(after.keys), rejected=reading.rejected_rows)
+    return evolve(grown, reading=reading, origin=origin)
 
 
 def _appendable(population: MemoryPopulation) -> Roles:
-    if population.roles is None or population.origin.filters:
+    """How it was read, where what is appended gives what reading everything at once would give."""
+    roles, window = population.roles, [each for each in population.origin.window if each]
+    if roles is None or population.origin.filters:
         what = ", ".join(population.origin.filters) or "journeys that were not read from a log"
         raise InvalidValueError(f"cannot append to {what}", hint="Append to what was read, then select and cut")
-    if any(block.answers is not None for block in population.parts):
+    if window or any(block.cut is not None for block in _some(population)):
+        what = f" ({' – '.join(window)})" if window else ""
         raise InvalidValueError(
-            "cannot append events below attached answers", hint="Append the events first, then attach the answers"
+            f"cannot append to a window of time{what}", hint="Append first, then between(…): journeys.append(rows)"
         )
-    if population.roles.lifecycle is not None:
+    for block in _some(population):
+        if block.answers is not None:
+            raise InvalidValueError(
+                "cannot append events below attached answers", hint="Append the events first, then attach the answers"
+            )
+        joined = [name for name in block.journey_columns if name not in roles.attributes]
+        if joined:
+            raise InvalidValueError(
+                f"cannot append below the joined facts {', '.join(joined)}",
+                hint="Append the events first, then join the facts",
+            )
+        if block.still_open is not None and population.inactivity is None:
+            raise InvalidValueError(
+                "cannot append: it is not known any more which inactivity was declared",
+                hint="Append to what was read, then with_inactivity(…)",
+            )
+    if roles.lifecycle is not None:
         raise InvalidValueError("cannot append to a log of starts and completes: a pair may reach over both parts")
-    return population.roles
+    return roles
 
 
-@frozen(eq=False)
-class _Codes:
-    """From codes of one vocabulary to those of a wider one."""
-
-    touchpoint: Ints
-    columns: Mapping[str, Ints]
+def _some(population: MemoryPopulation) -> Sequence[Block]:
+    """One block tells what was done to all."""
+    return population.parts[:1]
 
 
-def _widened(old: Vocabulary, new: Vocabulary, rows: EventRows) -> tuple[Vocabulary, _Codes, EventRows]:
-    """One vocabulary for both, the stored codes in its terms, and the new rows in its terms."""
-    touchpoints, stored, fresh = _union(old.touchpoints, new.touchpoints)
-    columns, stored_columns, recoded = dict(old.columns), {}, dict(rows.columns)
-    for name, labels in new.columns.items():
-        before = old.columns[name]
-        if (before is None) != (labels is None):
-            raise InvalidValueError(f"{name!r} holds numbers in one part and text in the other")
-        if before is not None and labels is not None:
-            merged, stored_columns[name], codes = _union(before.names, labels.names)
-            columns[name] = Labels(merged)
-            recoded[name] = codes[rows.columns[name]].astype(smallest_unsigned(len(merged)))
-    customers, customer = _identified(old.customers, new.customers, rows.customer)
-    journeys, journey = old.journeys, rows.journey
-    if old.journeys is not None and new.journeys is not None and rows.journey is not None:
-        journeys, journey = _identified(old.journeys, new.journeys, rows.journey)
-    facts = {}
-    for name, (code, described) in old.touchpoint_columns.items():
-        wide = np.zeros_like(code, shape=len(touchpoints))
-        wide[stored] = code
-        facts[name] = (wide, described)
-    wider = evolve(
-        old, touchpoints=touchpoints, columns=columns, touchpoint_columns=facts, customers=customers, journeys=journeys
+def _read(source: Source | Event, roles: Roles, tz: str | None, known: Renaming | None) -> Intake:
+    """Events in the order of the source; there may be none."""
+    fields, notes = fields_of(roles), list[str]()
+    rows: Rows | None = None
+    if isinstance(source, Mapping):
+        source = [source]
+    if isinstance(source, (list, tuple)) and all(isinstance(row, Mapping) for row in source):
+        source, notes = _completed(cast("Sequence[Event]", source), roles)
+        rows = read_handful(source, fields, tz)
+    if rows is None:
+        with open_tables(source, [each.column for each in fields]) as (connection, tables):
+            rows = read_rows(connection, tables, fields, tz=tz)
+    names = rows.labels["touchpoint"].names[1:]
+    renaming = known.again(names) if known is not None else None
+    intake = intake_of(rows, roles, renaming or renaming_of(names, roles))
+    return evolve(intake, reading=intake.reading.noting(*notes))
+
+
+def _completed(rows: Sequence[Event], roles: Roles) -> tuple[Sequence[Event], list[str]]:
+    """Dicts with all columns that need not be there, and how many came without one; and what is not read, in words."""
+    fields = fields_of(roles)
+    optional = [each.column for each in fields if not each.required]
+    lacking = Counter(column for column in optional for row in rows if column not in row)
+    strange = sorted({str(key) for row in rows for key in row} - {each.column for each in fields})
+    notes = [f"{count:,} appended events without a column {column!r}: read as missing"
+             for column, count in lacking.items()]  # fmt: skip
+    notes += [f"columns of appended events that are not read: {listed(strange)}"] if strange else []
+    return [{**dict.fromkeys(optional), **row} for row in rows] if lacking else rows, notes
+
+
+def _regrouped(
+    stored: Sequence[Block], rows: EventRows, recoding: Recoding, roles: Roles, ledger: Ledger, most: int
+) -> tuple[list[Block], Ledger]:
+    """The blocks with the customers of the new rows grouped again, and what is counted over them."""
+    if not rows.time.size:
+        return list(stored), ledger
+    events = sum(block.events for block in stored) + rows.time.size
+    size, vocabulary = min(pieces.size_of_pieces(events), most), recoding.vocabulary
+    kept, old = _parted(stored, np.unique(rows.customer), size)
+    facts = ledger.facts
+    before = [evolve(_demoted(block, roles, facts), vocabulary=vocabulary) for block in old]
+    fresh = group(_joined([*map(_rows_of, before), _in_order(rows)]), vocabulary)
+    left = tuple(constant(fresh, facts))
+    fresh = [promoted(block, left) for block in fresh]
+    gone = tuple(name for name in facts if name not in left)
+    if gone:
+        kept = [_demoted(block, roles, gone) for block in kept]
+    after = evolve(ledger_of(fresh, vocabulary, roles), facts=left, spans=spans_of(fresh, list(roles.named)))
+    return pieces.gathered([*kept, *fresh], size, vocabulary), ledger.replacing(
+        ledger_of(old, vocabulary, roles), after
     )
-    touchpoint = fresh[rows.touchpoint].astype(smallest_unsigned(len(touchpoints)))
-    rows = evolve(rows, touchpoint=touchpoint, customer=customer, journey=journey, columns=recoded)
-    return wider, _Codes(stored, stored_columns), rows
 
 
-def _union(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], Ints, Ints]:
-    """All names in order, and the code among them of each old and each new name."""
-    names = sorted({*old, *new})
-    code = {name: i for i, name in enumerate(names)}
-    stored, fresh = (np.array([code[name] for name in part], np.int64) for part in (old, new))
-    return names, stored, fresh
+def _parted(blocks: Sequence[Block], wanted: Keys, size: int) -> tuple[list[Block], list[Block]]:
+    """What stays as it is, and the customers who are grouped again."""
+    if sum(block.events for block in blocks) < _MANY or wanted.size < len(blocks):
+        found = [pieces.taken_out(block, wanted, size) for block in blocks]
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            found = list(pool.map(lambda block: pieces.taken_out(block, wanted, size), blocks))
+    return [each for stay, _ in found for each in stay], [each for _, concerned in found for each in concerned]
 
 
-def _identified(old: Identifiers, new: Identifiers, keys: Keys) -> tuple[Identifiers, Keys]:
-    """Ids of both; known ids keep their key, new ones get one that no other id has."""
-    if old.keys is None and new.keys is None:
-        return old, keys
-    distinct, place = np.unique(keys, return_inverse=True)
-    texts = new.texts_of(distinct)
-    known, found = find(old, texts)
-    if old.keys is None or old.texts is None:
-        if found.all():
-            return old, known[place]
-        raise InvalidValueError(
-            f"the ids read first are whole numbers, {texts[int(np.flatnonzero(~found)[0])]!r} is not",
-            hint="Read the first part with that column as text",
-        )
-    added = np.flatnonzero(~found)
-    fresh = texts.take(added).keys()
-    while members(fresh, old.keys).any() or np.unique(fresh).size < fresh.size:
-        fresh = mix(np.add(fresh, np.arange(fresh.size, dtype=np.uint64), dtype=np.uint64))
-    known[added] = fresh
-    all_keys, all_texts = np.concatenate([old.keys, fresh]), Texts.joined([old.texts, texts.take(added)])
-    order = np.argsort(all_keys)
-    return Identifiers(all_keys[order], all_texts.take(order)), known[place]
+def _described(
+    population: MemoryPopulation, vocabulary: Vocabulary, roles: Roles, ledger: Ledger
+) -> tuple[Vocabulary, list[str]]:
+    """The vocabulary with the facts about touchpoints, found and from catalogues; the same one where none changed."""
+    out, notes = described(vocabulary, roles, ledger), list[str]()
+    for entries in population.catalogues:
+        out, more = described_by(out, entries)
+        notes += more
+    old, new = vocabulary.touchpoint_columns, out.touchpoint_columns
+    same = old.keys() == new.keys() and all(
+        np.array_equal(old[name][0], new[name][0]) and list(old[name][1].names) == list(new[name][1].names)
+        for name in old
+    )
+    return vocabulary if same else out, notes
 
 
-def _demoted(block: Block, roles: Roles) -> Block:
+def _told(population: MemoryPopulation, parts: Sequence[Block], ledger: Ledger) -> list[str]:
+    waiting = [] if population.keeper is None else [waiting_on_disk(len(population.parts))]
+    return [*findings(parts, ledger, population.renaming), *waiting]
+
+
+def _catalogued(population: MemoryPopulation) -> list[str]:
+    """What the catalogues noted so far."""
+    return [note for entries in population.catalogues for note in described_by(population.vocabulary, entries)[1]]
+
+
+def _agreeing(block: Block, vocabulary: Vocabulary) -> Block:
+    """The block in a vocabulary; one whose codes all mean the same is left alone."""
+    return block if block.vocabulary.means_the_same(vocabulary) else evolve(block, vocabulary=vocabulary)
+
+
+def _declared(blocks: Sequence[Block], limit: int | None) -> list[Block]:
+    """Which journeys are in progress now that the data end later; a block where nothing changes is left alone."""
+    if limit is None:
+        return list(blocks)
+    end = max((int(block.time[block.last].max()) for block in blocks if block.events), default=0)
+    out = []
+    for block in blocks:
+        now = with_inactivity(block, limit, end)
+        same = block.still_open is not None and np.array_equal(block.still_open, cast("Any", now.still_open))
+        out.append(block if same else now)
+        block.forget()
+    return out
+
+
+def _demoted(block: Block, roles: Roles, facts: Sequence[str]) -> Block:
     """Facts about journeys as facts about their events again: the new rows decide anew."""
-    facts = [name for name in roles.attributes if name in block.journey_columns]
+    events = {**block.event_columns, **{name: block.journey_columns[name][block.journey] for name in facts}}
+    order = [*roles.named, *roles.attributes]
     return evolve(
         block,
-        event_columns={**block.event_columns, **{name: block.journey_columns[name][block.journey] for name in facts}},
+        event_columns={name: events[name] for name in order if name in events},
         journey_columns={name: column for name, column in block.journey_columns.items() if name not in facts},
     )
 
 
-def _recoded(block: Block, vocabulary: Vocabulary, codes: _Codes) -> Block:
-    """The block in the codes of the wider vocabulary."""
-    columns: dict[str, NDArray[Any]] = dict(block.event_columns)
-    for name, code in codes.columns.items():
-        columns[name] = _mapped(columns[name], code, len(vocabulary.columns[name] or ""))
-    touchpoint = _mapped(block.touchpoint, codes.touchpoint, len(vocabulary.touchpoints))
-    return evolve(block, vocabulary=vocabulary, touchpoint=touchpoint, event_columns=columns)
-
-
-def _mapped(column: NDArray[Any], code: Ints, size: int) -> NDArray[Any]:
-    kind = smallest_unsigned(size)
-    if np.array_equal(code, np.arange(code.size)):
-        return column.astype(kind, copy=False)
-    return np.asarray(code.astype(kind)[column])
-
-
 def _rows_of(block: Block) -> EventRows:
     """The events of a block as rows."""
-    if block.journey_columns:
-        raise InvalidValueError(
-            f"cannot append below the joined facts {', '.join(block.journey_columns)}",
-            hint="Append the events first, then join the facts",
-        )
     return EventRows(
         customer=block.customer[block.customer_of_journey[block.journey]], touchpoint=block.touchpoint, time=block.time,
         journey=None if block.journey_id is None else block.journey_id[block.journey], until=block.until,
@@ -202,18 +257,11 @@ def _in_order(rows: EventRows) -> EventRows:
     if not rows.order:
         return rows
     place = np.lexsort((*reversed(rows.order), rows.time))
-    return evolve(
-        rows, customer=rows.customer[place], touchpoint=rows.touchpoint[place], time=rows.time[place],
-        journey=None if rows.journey is None else rows.journey[place],
-        until=None if rows.until is None else rows.until[place],
-        value=None if rows.value is None else rows.value[place],
-        columns={name: column[place] for name, column in rows.columns.items()}, order=(),
-    )  # fmt: skip
+    return evolve(rows.picked(lambda array: array[place]), order=())
 
 
 def _joined(parts: Sequence[EventRows]) -> EventRows:
     """Rows one after the other: stored ones first, so that they come first where times are equal."""
-    first = parts[0]
 
     def column(values: Sequence[Any]) -> Any:
         return None if values[0] is None else np.concatenate(values)
@@ -222,12 +270,26 @@ def _joined(parts: Sequence[EventRows]) -> EventRows:
         customer=column([part.customer for part in parts]), touchpoint=column([part.touchpoint for part in parts]),
         time=column([part.time for part in parts]), journey=column([part.journey for part in parts]),
         until=column([part.until for part in parts]), value=column([part.value for part in parts]),
-        columns={name: column([part.columns[name] for part in parts]) for name in first.columns},
+        columns={name: column([part.columns[name] for part in parts]) for name in parts[0].columns},
     )  # fmt: skip
 
 
-def _both(a: Reading, b: Reading) -> Reading:
+def _both(a: Reading, b: Reading, told: Sequence[str]) -> Reading:
+    """Both readings; what was told of the events so far is told of all events instead."""
     rejected: dict[str, Count] = dict(a.rejected)
     for reason, count in b.rejected.items():
         rejected[reason] = rejected.get(reason, Count(0)).plus(count)
-    return Reading(rows=a.rows + b.rows, kept=a.kept + b.kept, rejected=rejected, notes=b.notes)
+    notes = [note for note in a.notes if note not in told] + list(b.notes)
+    return Reading(rows=a.rows + b.rows, kept=a.kept + b.kept, rejected=rejected, notes=_summed(notes))
+
+
+def _summed(notes: Sequence[str]) -> tuple[str, ...]:
+    """The notes, each once; of those that count the same, one with the sum."""
+    counts: dict[str, int] = {}
+    endings: dict[str, str] = {}
+    for note in notes:
+        found = _COUNTED.fullmatch(note)
+        count, words = (int(found[1].replace(",", "") or 0), found[2]) if found else (-1, note)
+        counts[words] = count if count < 0 else counts.get(words, 0) + count
+        endings.setdefault(words, (found[3] or "") if found else "")
+    return tuple((words if count < 0 else f"{count:,} {words}") + endings[words] for words, count in counts.items())

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
-from cxmodel.data.texts import Identifiers
+from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.model.goals import Goal
 from cxmodel.model.scales import Question
 from cxmodel.stats.arrays import Bools, Codes, Ints, Keys, segment_of
 from cxmodel.stats.floats import Floats
 
 Unit = Literal["customer", "journey", "event", "transition", "response"]
+_OF_NAMES: Final = ("touchpoint_codes", "touchpoint_keys", "touchpoint_labels")
 
 
 @frozen(eq=False, slots=False)
@@ -40,7 +41,7 @@ class Labels:
 
 @frozen(eq=False, kw_only=True, slots=False)
 class Vocabulary:
-    """What the codes of blocks mean: one object for all blocks of a population.
+    """What the codes of blocks mean: the same in all blocks of a population, which know the ids of their own customers.
 
     Attributes:
         touchpoints: Name of each touchpoint code.
@@ -64,9 +65,39 @@ class Vocabulary:
         return {name: code for code, name in enumerate(self.touchpoints)}
 
     @cached_property
+    def touchpoint_keys(self) -> Keys:
+        """(touchpoints,) hash of each name, the same everywhere."""
+        return Texts.of(self.touchpoints).keys()
+
+    @cached_property
     def touchpoint_labels(self) -> tuple[str, ...]:
         """Names of the touchpoints."""
         return tuple(self.touchpoints)
+
+    def changed(self, **tables: Any) -> Vocabulary:
+        """With other tables for the same touchpoints; what was worked out about their names stays."""
+        out = evolve(self, **tables)
+        out.__dict__.update({name: self.__dict__[name] for name in _OF_NAMES if name in self.__dict__})
+        return out
+
+    def naming(self, more: Sequence[str]) -> Vocabulary:
+        """With further touchpoints, which stand behind all others in order; what was worked out is put forward."""
+        begin = len(self.touchpoints)
+        out = evolve(self, touchpoints=[*self.touchpoints, *more])
+        if "touchpoint_codes" in self.__dict__:
+            codes = {**self.touchpoint_codes, **{name: begin + i for i, name in enumerate(more)}}
+            out.__dict__["touchpoint_codes"] = codes
+        if "touchpoint_keys" in self.__dict__:
+            out.__dict__["touchpoint_keys"] = np.concatenate([self.touchpoint_keys, Texts.of(more).keys()])
+        return out
+
+    def means_the_same(self, other: Vocabulary) -> bool:
+        """Whether all codes mean the same, by the very same tables; ids are not codes."""
+        return (
+            self.touchpoints is other.touchpoints
+            and self.columns is other.columns
+            and self.touchpoint_columns is other.touchpoint_columns
+        )
 
 
 @frozen(kw_only=True, eq=False)
@@ -162,7 +193,10 @@ class Block:
 
     @cached_property
     def customer_key(self) -> Keys:
-        """(customers,) 64-bit hash of the id's text: equal on every engine; seeds resampling and sampling."""
+        """(customers,) 64-bit hash of the id's text: equal on every engine; seeds resampling and sampling.
+
+        Customers may share one: they are drawn together then, which does no harm. It does not stand for a customer.
+        """
         return self.vocabulary.customers.stable(self.customer)
 
     @cached_property
@@ -209,8 +243,11 @@ class Block:
 
     def events_at(self, touchpoints: Collection[str]) -> Bools:
         """(events,) whether the event is at one of these touchpoints."""
+        codes = self.codes_of(touchpoints)
+        if codes.size == 1:  # comparing is many times faster than a table
+            return np.asarray(self.touchpoint == codes[0])
         wanted = np.zeros(max(len(self.vocabulary.touchpoints), 1), np.bool_)
-        wanted[self.codes_of(touchpoints)] = True
+        wanted[codes] = True
         return wanted[self.touchpoint]
 
     def reached(self, goal: Goal) -> Ints:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from attrs import evolve, frozen
 
@@ -9,6 +11,8 @@ from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.times import moment
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints
+
+_KEPT: Final = "counts"
 
 
 @frozen(kw_only=True, eq=False)
@@ -50,7 +54,21 @@ def no_counts() -> Counts:
 
 
 def counts_of(block: Block) -> Counts:
-    """What one block holds."""
+    """What one block holds; it never changes, so a small count stays with it."""
+    known: Counts | None = block.__dict__.get(_KEPT)
+    if known is None:
+        known = _counted(block)
+        if known.at.size <= block.events:
+            block.__dict__[_KEPT] = known
+    return known
+
+
+def is_counted(block: Block) -> bool:
+    """Whether it is known what the block holds."""
+    return _KEPT in block.__dict__
+
+
+def _counted(block: Block) -> Counts:
     return Counts(
         blocks=1, customers=block.customers, journeys=block.journeys, events=block.events,
         responses=0 if block.answers is None else block.answers.size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -24,16 +24,16 @@ from cxmodel.data.parts import StoredParts, after
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
-from cxmodel.data.rows import Scan, collected, prepare
-from cxmodel.data.sources import open_tables
+from cxmodel.data.rows import Rows, Scan, collected, prepare
+from cxmodel.data.sources import ENGINE_NEEDS, open_tables
 from cxmodel.data.spilling import SpillShelf, spill_limit
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.temporary import SpillFolder, full_disk
-from cxmodel.data.texts import Texts
+from cxmodel.data.texts import Identifiers
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
-from cxmodel.stats.arrays import Ints, Keys, distinct_codes, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, Keys, distinct_codes, mix, smallest_unsigned, windows
 from cxmodel.typing import Source
 
 
@@ -51,13 +51,17 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
         UnknownColumnError: When a named column is not there.
         InvalidValueError: When a rule holds an expression that the engine does not know.
     """
+    roles = evolve(roles, tz=tz)
     fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
         scan = prepare(connection, tables, fields, tz=tz)
         limit = spill_limit(scan, memory_limit)
         if limit is not None:
             return _spilled(scan, roles, limit)
-        intake = _in_memory(scan, roles)
+        rows = collected(scan)
+    intake = intake_of(rows, roles, renaming_of(rows.labels["touchpoint"].names[1:], roles))
+    if not intake.rows.time.size:
+        raise NoRowsError("no event could be kept", hint=str(intake.reading))
     return finished(group(intake.rows, intake.vocabulary), intake.vocabulary, roles, intake.reading, intake.renaming)
 
 
@@ -69,13 +73,6 @@ class Intake:
     vocabulary: Vocabulary
     reading: Reading
     renaming: Renaming | None
-
-
-def read_rows_of(source: Source, roles: Roles, *, tz: str | None = None) -> Intake:
-    """Events in the order of the source."""
-    fields = fields_of(roles)
-    with open_tables(source, [each.column for each in fields]) as (connection, tables):
-        return _in_memory(prepare(connection, tables, fields, tz=tz), roles)
 
 
 def fields_of(roles: Roles) -> list[Field]:
@@ -91,24 +88,30 @@ def fields_of(roles: Roles) -> list[Field]:
     return roles.fields()
 
 
-def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
-    labels, identifiers = scan.labels(), scan.identifiers()
+def _vocabulary(
+    roles: Iterable[str], labels: Mapping[str, Labels], ids: Mapping[str, Identifiers], renaming: Renaming | None
+) -> Vocabulary:
     return Vocabulary(
         touchpoints=labels["touchpoint"].names[1:] if renaming is None else renaming.touchpoints,
-        columns={role[1:]: labels.get(role) for role in scan.kinds() if _is(role, "=")},
-        customers=identifiers["customer"],
-        journeys=identifiers.get("journey"),
+        columns={role[1:]: labels.get(role) for role in roles if _is(role, "=")},
+        customers=ids["customer"],
+        journeys=ids.get("journey"),
     )
 
 
-def _in_memory(scan: Scan, roles: Roles) -> Intake:
-    rows = collected(scan)
-    renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
-    events, renaming, counts = events_of(rows.arrays, rows.labels, roles, renaming)
+def intake_of(rows: Rows, roles: Roles, renaming: Renaming | None) -> Intake:
+    """Rows as events; there may be none.
+
+    Args:
+        rows: What was read.
+        roles: How.
+        renaming: What the rules make of the names; None without rules.
+    """
+    marks = {f"{role}:mark": absent for role, absent in rows.absent.items()}
+    events, renaming, counts = events_of({**rows.arrays, **marks}, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
-    if not events.time.size:
-        raise NoRowsError("no event could be kept", hint=str(reading))
-    return Intake(events, _vocabulary(scan, renaming), reading.noting(*counted(counts)), renaming)
+    vocabulary = _vocabulary(rows.arrays, rows.labels, rows.identifiers, renaming)
+    return Intake(events, vocabulary, reading.noting(*counted(counts)), renaming)
 
 
 def events_of(
@@ -127,7 +130,8 @@ def events_of(
     events, counts = event_rows(arrays, labels), dict[str, int]()
     if roles.lifecycle is not None:
         rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
-        events, counts = pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+        instance = [arrays[name] for name in ("instance", "instance:mark") if name in arrays]
+        events, counts = pair(events, rule, arrays["lifecycle"], instance)
     events, wrong = ends_after_begins(events)
     counts |= wrong
     return events if renaming is None else renaming.renamed(events), renaming, counts
@@ -140,31 +144,58 @@ def counted(counts: Mapping[str, int]) -> list[str]:
 
 def _spilled(scan: Scan, roles: Roles, limit: float) -> MemoryPopulation:
     """The population of blocks on disk: rows go through one file per partition of customers."""
-    folder, labels = SpillFolder(limit), scan.labels()
+    folder = SpillFolder(limit)
+    try:
+        return _by_partition(scan, roles, folder)
+    except BaseException as error:
+        # whoever keeps the error keeps all that it passed through: the folder must not wait for that
+        folder.close()
+        if isinstance(error, OSError):
+            raise full_disk(error) from None
+        raise
+
+
+def _by_partition(scan: Scan, roles: Roles, folder: SpillFolder) -> MemoryPopulation:
+    labels = scan.labels()
     renaming = renaming_of(labels["touchpoint"].names[1:], roles)
-    vocabulary = _vocabulary(scan, renaming)
+    vocabulary = _vocabulary(scan.kinds(), labels, scan.identifiers(), renaming)
     shelf = SpillShelf(scan, folder.path, folder.rows_per_block)
     counts: Counter[str] = Counter()
     blocks: list[Callable[[], Block]] = []
-    try:
-        scan.run(shelf, shelf.tally)
-        shelf.flush()
-        shelf.close()
-        for number, arrays in shelf.partitions():
-            events, renaming, met = events_of(arrays, labels, roles, renaming)
-            counts.update(met)
-            for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
-                entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
-                blocks.append(partial(_stored, folder, entry, vocabulary))
-    except OSError as error:
-        folder.close()
-        raise full_disk(folder.path, error) from None
+    largest = 0
+    scan.run(shelf, shelf.tally)
+    shelf.flush()
+    for number, arrays in shelf.partitions():
+        events, renaming, met = events_of(arrays, labels, roles, renaming)
+        counts.update(met)
+        for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
+            entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+            blocks.append(partial(_stored, folder, entry, vocabulary))
+            largest = max(largest, int(np.diff(block.journey_offsets[block.customer_offsets]).max()))
     reading = scan.reading(shelf.tally, shelf.kept)
     reading = reading if renaming is None else renaming.told(reading)
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
-    reading = reading.noting(*counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    beyond = _beyond(folder, largest)
+    reading = reading.noting(*counted(counts), *beyond, waiting_on_disk(len(blocks)))
     return evolve(finished(StoredParts(blocks), vocabulary, roles, reading, renaming), keeper=folder)
+
+
+def _beyond(folder: SpillFolder, largest: int) -> list[str]:
+    """What cannot keep to the limit, in words."""
+    notes = []
+    if folder.limit < ENGINE_NEEDS:
+        notes.append(f"the engine that reads may take {ENGINE_NEEDS >> 20} MiB, more than the limit of memory")
+    if not folder.fits(largest):
+        notes.append(
+            f"one customer has {largest:,} events, which are looked at together: more than the limit of memory holds"
+        )
+    return notes
+
+
+def waiting_on_disk(blocks: int) -> str:
+    """How many blocks are not in memory, in words."""
+    return f"{blocks:,} blocks of journeys wait on disk, not in memory"
 
 
 def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) -> Block:
@@ -172,9 +203,8 @@ def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) 
 
 
 def finished(
-    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None,
-    ledger: Ledger | None = None,
-) -> MemoryPopulation:  # fmt: skip
+    parts: Sequence[Block], vocabulary: Vocabulary, roles: Roles, reading: Reading, renaming: Renaming | None
+) -> MemoryPopulation:
     """The population of grouped blocks: facts of journeys and touchpoints found, oddities noted.
 
     Args:
@@ -183,22 +213,42 @@ def finished(
         roles: How they were read.
         reading: What became of the rows.
         renaming: What became of the names.
-        ledger: What is counted over the blocks, where it is known.
     """
     facts = constant(parts, roles.attributes)
     blocks = after(parts, lambda block: promoted(block, facts)) if facts else parts
-    ledger = ledger or ledger_of(blocks, vocabulary, roles)
-    notes = oddities(facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
-    reading = reading.noting(*notes, *(renaming.report().notes() if renaming else ()))
-    found = _touchpoint_facts(blocks, vocabulary, list(roles.named))
-    described = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
-    vocabulary = evolve(vocabulary, touchpoint_columns={**described, **found})
+    ledger = evolve(ledger_of(blocks, vocabulary, roles), facts=tuple(facts), spans=spans_of(blocks, list(roles.named)))
+    vocabulary = described(vocabulary, roles, ledger)
     blocks = after(blocks, lambda block: evolve(block, vocabulary=vocabulary))
+    reading = reading.noting(*findings(blocks, ledger, renaming))
     return MemoryPopulation(
         parts=blocks, vocabulary=vocabulary, reading=reading, currency=roles.currency, roles=roles,
         renaming=renaming, ledger=None if isinstance(blocks, StoredParts) else ledger.of(blocks),
         origin=Origin(source=digest(ledger.keys), rejected=reading.rejected_rows),
     )  # fmt: skip
+
+
+def ledger_again(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
+    """Count over blocks that were finished before, in which facts of journeys and touchpoints were found."""
+    facts = tuple(name for name in roles.attributes if blocks and name in blocks[0].journey_columns)
+    return evolve(ledger_of(blocks, vocabulary, roles), facts=facts, spans=spans_of(blocks, list(roles.named)))
+
+
+def findings(blocks: Sequence[Block], ledger: Ledger, renaming: Renaming | None) -> list[str]:
+    """What the events and the rules showed, in words: true of these events, and of no part of them."""
+    notes = oddities(ledger.facts, ledger.crossed, ledger.twins) + [note for block in blocks for note in giants(block)]
+    return [*notes, *(renaming.report().notes() if renaming else ())]
+
+
+def described(vocabulary: Vocabulary, roles: Roles, ledger: Ledger) -> Vocabulary:
+    """Named columns that hold one value at each touchpoint describe the touchpoint as well as the event."""
+    before = {name: each for name, each in vocabulary.touchpoint_columns.items() if name not in roles.named}
+    found = {}
+    for name, (lowest, highest) in ledger.spans.items():
+        labels = vocabulary.columns[name]
+        fact = None if labels is None else one_code(lowest, highest, labels)
+        if fact is not None:
+            found[name] = fact
+    return vocabulary.changed(touchpoint_columns={**before, **found})
 
 
 def event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels]) -> EventRows:
@@ -227,18 +277,13 @@ def _rank(array: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
     return np.concatenate([[-np.inf], numbers])[array]  # type: ignore[no-any-return]
 
 
-def _touchpoint_facts(
-    blocks: Sequence[Block], vocabulary: Vocabulary, names: Sequence[str]
-) -> dict[str, tuple[NDArray[Any], Labels]]:
-    """Named columns that hold one value at each touchpoint: they describe the touchpoint as well as the event."""
-    facts = {}
-    for name in names:
-        labels = vocabulary.columns[name]
+def spans_of(blocks: Sequence[Block], names: Sequence[str]) -> dict[str, tuple[Ints, Ints]]:
+    """Lowest and highest code of named columns at each touchpoint."""
+    spans = {}
+    for name in names if blocks else ():
         lowest, highest = zip(*(codes_by_touchpoint(block, name) for block in blocks), strict=True)
-        found = None if labels is None else one_code(np.minimum.reduce(lowest), np.maximum.reduce(highest), labels)
-        if found is not None:
-            facts[name] = found
-    return facts
+        spans[name] = np.minimum.reduce(lowest), np.maximum.reduce(highest)
+    return spans
 
 
 def codes_by_touchpoint(block: Block, name: str) -> tuple[Ints, Ints]:
@@ -264,7 +309,7 @@ def one_code(lowest: Ints, highest: Ints, labels: Labels) -> tuple[NDArray[Any],
 
 def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> Ledger:
     """Count over some blocks, which are looked at side by side."""
-    names = Texts.of(vocabulary.touchpoints).keys()
+    names = vocabulary.touchpoint_keys
 
     def counts(number: int) -> tuple[int, int, int]:
         block = blocks[number]
@@ -273,8 +318,11 @@ def ledger_of(blocks: Sequence[Block], vocabulary: Vocabulary, roles: Roles) -> 
         block.forget()
         return found
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        each = list(pool.map(counts, range(len(blocks))))
+    if len(blocks) < 2:
+        each = [counts(number) for number in range(len(blocks))]
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            each = list(pool.map(counts, range(len(blocks))))
     keys, crossed, twins = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0, 0)
     return Ledger(keys % 2**64, crossed, twins)
 
@@ -291,6 +339,8 @@ def oddities(facts: Sequence[str], crossed: int, twins: int) -> list[str]:
 
 def giants(block: Block) -> list[str]:
     """Customers with more events than a customer has, in words."""
+    if block.events <= GIANT:
+        return []
     events = block.journey_offsets[block.customer_offsets]
     names = block.vocabulary.customers
     return [
@@ -301,15 +351,34 @@ def giants(block: Block) -> list[str]:
 
 
 def key_sum(block: Block, names: Keys) -> int:
-    """What a block adds to the fingerprint; the touchpoints by the keys of their names."""
+    """What a block adds to the fingerprint: a key of each customer's journeys, each of which is a key of its events.
+
+    Keys are summed before they are mixed, so no order of events, journeys and customers matters, but who had which.
+
+    Args:
+        block: Whole customers.
+        names: Keys of the touchpoints' names.
+    """
     times, total = block.time.view(np.uint64), 0
-    for start in range(0, block.events, STRETCH):
-        stretch = slice(start, start + STRETCH)
-        keys = mix(times[stretch] ^ names[block.touchpoint[stretch]])
-        total += int(np.add.reduce(keys, dtype=np.uint64))
+    for a, b in windows(np.diff(block.journey_offsets[block.customer_offsets]), STRETCH):
+        journeys_of = block.customer_offsets[a : b + 1]
+        events_of_each = block.journey_offsets[journeys_of[0] : journeys_of[-1] + 1]
+        rows = slice(int(events_of_each[0]), int(events_of_each[-1]))
+        events = mix(times[rows] ^ names[block.touchpoint[rows]])
+        journeys = mix(_sums(events, events_of_each), 1)
+        customers = mix(_sums(journeys, journeys_of), 2)
+        total += int(np.add.reduce(customers, dtype=np.uint64))
     return total
 
 
+def _sums(keys: Keys, offsets: Ints) -> Keys:
+    """The sum of the keys of each segment, modulo 2⁶⁴; offsets count from the first of them."""
+    before = np.zeros(keys.size + 1, np.uint64)
+    np.cumsum(keys, out=before[1:])
+    sums: Keys = np.diff(before[offsets - offsets[0]])
+    return sums
+
+
 def digest(total: int) -> str:
-    """The fingerprint of the summed keys: equal for the same events, whatever the order of rows and touchpoints."""
+    """The fingerprint of the summed keys: equal for the same events in the same journeys, in whatever order of rows."""
     return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

@@ -40,13 +40,13 @@ def fold_rare(population: MemoryPopulation, *, min_events: int | None, keep: int
     for block in population.parts:
         counts += np.bincount(block.touchpoint, minlength=counts.size)
     rare = _rare(counts, vocabulary, min_events, keep, into)
-    if not (rare & (counts > 0)).any():
-        return evolve(population, reading=population.reading.noting("no touchpoint is rare enough to be folded"))
-    narrower, table = _narrowed(vocabulary, rare, into)
     what = f"fewer than {limit:,} events" if keep is None else f"a rank beyond {limit:,}"
-    folded = population.then(
-        lambda block: recoded(block, narrower, table), saying=f"touchpoints of {what} folded", vocabulary=narrower
-    )
+    saying = f"touchpoints of {what} folded"
+    if not (rare & (counts > 0)).any():
+        # with more events some may be rare: that it was asked for has to be known
+        return population.then(lambda block: block, saying=saying).noting("no touchpoint is rare enough to be folded")
+    narrower, table = _narrowed(vocabulary, rare, into)
+    folded = population.then(lambda block: recoded(block, narrower, table), saying=saying, vocabulary=narrower)
     return evolve(folded, reading=population.reading.noting(_note(counts, rare, vocabulary, what, into)))
 
 

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.attaching import shared_ids
-from cxmodel.data.blocks import Block, Labels
+from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.rows import Rows, read_rows
@@ -19,7 +19,7 @@ from cxmodel.data.texts import Identifiers, find
 from cxmodel.errors import InvalidValueError, NoRowsError, UnknownNameError, listed, unknown
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Matched
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
+from cxmodel.stats.arrays import Bools, Ints, Keys, smallest_unsigned
 from cxmodel.typing import Population, Source
 
 _FEW: Final = 0.05
@@ -32,6 +32,25 @@ class _Facts:
 
     keys: Keys
     row: Ints
+
+
+@frozen(eq=False)
+class _Pairs:
+    """The customers and the journeys that a table names, in order: each pair of the two has a number of its own."""
+
+    customers: Keys
+    journeys: Keys
+
+    def numbers(self, customer: Keys, journey: Keys) -> Keys:
+        """The number of each pair; where the table does not name one of the two, a number that none of its rows has."""
+        rank = _rank(self.customers, customer) * (self.journeys.size + 1) + _rank(self.journeys, journey)
+        return rank.astype(np.uint64)
+
+
+def _rank(ids: Keys, wanted: Keys) -> Ints:
+    """The place of each among ascending ids; their number where it is none of them."""
+    at = np.searchsorted(ids, wanted)
+    return np.where(ids[np.minimum(at, ids.size - 1)] == wanted, at, ids.size)
 
 
 def with_facts(
@@ -65,13 +84,13 @@ def with_facts(
         rows = read_rows(connection, tables, fields, tz=tz)
     if not rows.size:
         raise NoRowsError("no row of the table could be kept", hint=str(rows.reading))
-    keys, found = _keys(population, rows, list(roles))
+    keys, found, pairs = _keys(population, rows, list(roles))
     facts, refused = _distinct(rows, keys, found, columns)
     refused_here = shared_ids(population.parts) if list(roles) == ["journey"] else np.zeros(0, np.uint64)
     blocks, targets, matched = [], 0, 0
     hit = np.zeros(rows.size, np.bool_)
     for block in population.parts:
-        row = _match(block, facts, list(roles), refused_here)
+        row = _match(block, facts, list(roles), pairs, refused_here)
         targets, matched = targets + row.size, matched + int((row >= 0).sum())
         hit[row[row >= 0]] = True
         blocks.append(_joined(block, rows, row, columns))
@@ -96,17 +115,20 @@ def with_facts(
     return evolve(population, parts=blocks, vocabulary=vocabulary, reading=population.reading.noting(note)), report
 
 
-def _keys(population: MemoryPopulation, rows: Rows, roles: Sequence[str]) -> tuple[Keys, Bools]:
-    """One key per row of the table, in the terms of the population."""
-    key, found = np.zeros(rows.size, np.uint64), np.ones(rows.size, np.bool_)
-    for turn, role in enumerate(roles):
+def _keys(population: MemoryPopulation, rows: Rows, roles: Sequence[str]) -> tuple[Keys, Bools, _Pairs | None]:
+    """One key per row of the table, in the terms of the population: an id's own, or the number of a pair of ids."""
+    keys, found = list[Keys](), np.ones(rows.size, np.bool_)
+    for role in roles:
         here = population.vocabulary.customers if role == "customer" else population.vocabulary.journeys
         assert here is not None
         distinct, place = np.unique(rows.arrays[role], return_inverse=True)
         mapped, there = find(here, rows.identifiers[role].texts_of(distinct))
         found &= there[place]
-        key = mapped[place] if not turn else mix(key) ^ mix(mapped[place], 3)
-    return key, found
+        keys.append(mapped[place])
+    if len(keys) == 1:
+        return keys[0], found, None
+    pairs = _Pairs(*(np.unique(each) for each in keys))
+    return pairs.numbers(*keys), found, pairs
 
 
 def _distinct(rows: Rows, keys: Keys, found: Bools, columns: Sequence[str]) -> tuple[_Facts, int]:
@@ -129,15 +151,15 @@ def _unequal(values: NDArray[Any]) -> Bools:
     return np.asarray((values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1])))
 
 
-def _match(block: Block, facts: _Facts, roles: Sequence[str], refused: Keys) -> Ints:
+def _match(block: Block, facts: _Facts, roles: Sequence[str], pairs: _Pairs | None, refused: Keys) -> Ints:
     """(customers or journeys) row of the table for each, or −1."""
     if list(roles) == ["customer"]:
         mine = block.customer
     else:
         assert block.journey_id is not None
         mine = block.journey_id
-        if len(roles) > 1:
-            mine = mix(block.customer[block.customer_of_journey]) ^ mix(mine, 3)
+        if pairs is not None:
+            mine = pairs.numbers(block.customer[block.customer_of_journey], mine)
     if not facts.keys.size:
         return np.full(mine.size, -1)
     at = np.minimum(np.searchsorted(facts.keys, mine), facts.keys.size - 1)
@@ -169,13 +191,22 @@ def _examples(population: MemoryPopulation, rows: Rows, role: str) -> str:
     return f"here {listed(list(identifiers.texts_of(np.unique(here)[:3])))}, there {listed(list(there))}"
 
 
-Catalogue = Mapping[str, Mapping[str, str | None]] | Iterable[Touchpoint]
+Entries = Mapping[str, Mapping[str, str | None]]
+Catalogue = Entries | Iterable[Touchpoint]
 
 
 def with_touchpoints(population: Population, catalogue: Catalogue) -> Population:
     """Facts about touchpoints: stage, channel, department, kind, initiator, moment."""
-    entries = _entries(catalogue)
-    vocabulary = population.vocabulary
+    entries = entries_of(catalogue)
+    wider, notes = described_by(population.vocabulary, entries)
+    described = population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
+    if isinstance(described, MemoryPopulation):
+        return evolve(described, catalogues=(*described.catalogues, entries))
+    return described
+
+
+def described_by(vocabulary: Vocabulary, entries: Entries) -> tuple[Vocabulary, list[str]]:
+    """The vocabulary with the facts of a catalogue, and how well that met it, in words."""
     strange = [name for name in entries if name not in vocabulary.touchpoint_codes]
     bare = [name for name in vocabulary.touchpoints if name not in entries]
     columns = dict(vocabulary.touchpoint_columns)
@@ -183,16 +214,16 @@ def with_touchpoints(population: Population, catalogue: Catalogue) -> Population
         texts = [entries.get(name, {}).get(fact) for name in vocabulary.touchpoints]
         if any(texts):
             columns[fact] = _coded(texts, [facts.get(fact) for facts in entries.values()])
-    wider = evolve(vocabulary, touchpoint_columns=columns)
     notes = [
         f"touchpoint catalogue describes {len(entries) - len(strange):,} of {len(vocabulary.touchpoints):,} touchpoints"
     ]
     notes += [f"not described: {listed(bare)}"] if bare else []
     notes += [f"described but never met: {listed(strange)}"] if strange else []
-    return population.then(lambda block: evolve(block, vocabulary=wider), vocabulary=wider).noting(*notes)
+    return vocabulary.changed(touchpoint_columns=columns), notes
 
 
-def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
+def entries_of(catalogue: Catalogue) -> Entries:
+    """Touchpoint → its facts, checked."""
     if isinstance(catalogue, Mapping):
         # building each entry checks its words
         for name, facts in catalogue.items():
@@ -200,7 +231,7 @@ def _entries(catalogue: Catalogue) -> dict[str, Mapping[str, str | None]]:
             if strange is not None:
                 raise UnknownNameError(f"touchpoint {name!r}: {unknown('fact', strange, TOUCHPOINT_FACTS)}")
             Touchpoint(name, **{key: value for key, value in facts.items() if value is not None})  # type: ignore[arg-type]
-        return cast("dict[str, Mapping[str, str | None]]", dict(catalogue))
+        return cast("Entries", {name: dict(facts) for name, facts in catalogue.items()})
     return {each.name: {fact: getattr(each, fact) for fact in TOUCHPOINT_FACTS} for each in catalogue}
 
 

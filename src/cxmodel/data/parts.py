@@ -16,7 +16,7 @@ Step = Callable[[Block], Block]
 
 @frozen(eq=False)
 class StoredParts(Sequence[Block]):
-    """Blocks on disk. Each visit maps one anew and applies the steps; whoever visits it lets go of it.
+    """Blocks on disk. Each visit takes one as it is mapped and applies the steps; whoever visits it lets go of it.
 
     Attributes:
         stored: How to get each block.

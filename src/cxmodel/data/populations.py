@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, reduce
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Vocabulary
-from cxmodel.data.counting import counts_of, facts_of, merge_counts, no_counts
+from cxmodel.data.counting import counts_of, facts_of, is_counted, merge_counts, no_counts
 from cxmodel.data.ledgers import Ledger
 from cxmodel.data.parts import Step, after
 from cxmodel.data.renaming import Renaming
@@ -23,6 +23,8 @@ from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Facts, Reading
 
 S = TypeVar("S")
+
+_FEW: Final = 100_000
 
 
 @frozen(eq=False, kw_only=True, slots=False)
@@ -42,6 +44,8 @@ class MemoryPopulation:
         renaming: What became of the raw names, where rules were given.
         ledger: What was counted over the blocks as they were read, for appending.
         keeper: The folder of blocks on disk and its limit of memory; None in memory.
+        inactivity: The declared time without an event, µs, for what is appended.
+        catalogues: The catalogues of touchpoints that were joined, for touchpoints that are met later.
     """
 
     parts: Sequence[Block] = field(repr=False)
@@ -53,6 +57,8 @@ class MemoryPopulation:
     renaming: Renaming | None = field(default=None, repr=False)
     ledger: Ledger | None = field(default=None, repr=False)
     keeper: SpillFolder | None = field(default=None, repr=False)
+    inactivity: int | None = None
+    catalogues: tuple[Mapping[str, Mapping[str, str | None]], ...] = field(default=(), repr=False)
 
     @property
     def threads(self) -> int:
@@ -106,7 +112,12 @@ class MemoryPopulation:
 
     @cached_property
     def _facts(self) -> Facts:
-        return facts_of(self.fold(counts_of, merge_counts, no_counts()), self.vocabulary, self.currency)
+        parts = self.parts
+        if self.keeper is None and sum(block.events for block in parts if not is_counted(block)) < _FEW:
+            counts = reduce(merge_counts, map(counts_of, parts), no_counts())
+        else:
+            counts = self.fold(counts_of, merge_counts, no_counts())
+        return facts_of(counts, self.vocabulary, self.currency)
 
     def require_events(self) -> None:
         """Raise where nothing is left to ask."""

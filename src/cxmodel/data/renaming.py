@@ -67,6 +67,16 @@ class Renaming:
             tuple(rules), treatment, Texts.of(names), rule, touchpoint, touchpoints, np.zeros(len(names), np.int64)
         )
 
+    def again(self, names: Sequence[str]) -> Renaming | None:
+        """What becomes of these names, as far as is known; None where one of them is new."""
+        row = match(Texts.of(names), self.raw)
+        if (row < 0).any():
+            return None
+        return evolve(
+            self, raw=self.raw.take(row), rule=self.rule[row], touchpoint=self.touchpoint[row],
+            events=np.zeros(row.size, np.int64),
+        )  # fmt: skip
+
     def counting(self, raw: NDArray[Any]) -> Renaming:
         """With the rows of these raw codes counted too."""
         return evolve(self, events=self.events + np.bincount(raw, minlength=len(self.raw)))

@@ -29,6 +29,7 @@ class Roles:
         currency: Currency of the values.
         rules: How raw names become touchpoints; the first that matches wins.
         unmatched: What becomes of names that no rule matches.
+        tz: Zone of times that name none.
     """
 
     customer: str
@@ -45,6 +46,7 @@ class Roles:
     currency: str | None = None
     rules: tuple[Rule, ...] = ()
     unmatched: Unmatched = "keep"
+    tz: str | None = None
 
     def fields(self) -> list[Field]:
         """What to read."""

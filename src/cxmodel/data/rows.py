@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
+_SALTS: Final = 16
 # of 9, 10, 13 or 16 digits: seconds, milliseconds and microseconds of our time, never 20260131 or 20260131235959
 _EPOCH_TEXT: Final = re.compile(r"-?(\d{9,10}|\d{13}|\d{16})(\.\d+)?")
 
@@ -218,7 +219,7 @@ class Scan:
         for plan in self.plans:
             if plan.field.kind == "time":
                 role = plan.field.role
-                _to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
+                to_instants(arrays[role], arrays[f"{role}:mark"], self.tz, tally)
 
     def identifiers(self) -> dict[str, Identifiers]:
         """Role of an id → its distinct ids."""
@@ -306,6 +307,11 @@ def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _
         if (blank[first] == blank[second]).all() and (texts.take(first).same(texts.take(second)) | blank[first]).all():
             break
         plan.salt += 1
+        if plan.salt == _SALTS:
+            raise InvalidValueError(
+                f"{plan.field.column!r} holds texts with one hash under each of {_SALTS} salts",
+                hint="They were made to collide: look at where they come from",
+            )
     fresh = np.ones(order.size, np.bool_)
     fresh[again + 1] = False
     order = order[fresh]
@@ -471,7 +477,8 @@ def _count_odd(plan: _Plan, group: Sequence[Column], start: int, table: Table, t
     )
 
 
-def _to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
+def to_instants(times: Ints, zoned: Bools, tz: str, tally: ScanTally) -> None:
+    """Wall clocks of a zone become instants, in place; those that name theirs are instants already."""
     naive = np.flatnonzero(~zoned & (times != np.iinfo(np.int64).min))
     wall: Ints = times[naive]
     times[naive], moved, ambiguous = Offsets.around(tz, wall).to_instants(wall)

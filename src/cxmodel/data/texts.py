@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from cxmodel.stats.arrays import Ints, Keys, hash_texts, integer_texts, offsets_of, ranges
+from cxmodel.stats.arrays import Ints, Keys, Scalar, hash_texts, integer_texts, members, offsets_of, ranges
 
 
 @frozen(eq=False, repr=False)
@@ -69,6 +69,11 @@ class Texts:
         """A 64-bit hash of each text, the same on every engine and machine."""
         return hash_texts(self.data, self.offsets)
 
+    def inserted(self, at: Ints, texts: Texts) -> Texts:
+        """With a few texts put in before these rows."""
+        data = _inserted(self.data, self.offsets[at], texts.data, texts.offsets[1:-1])
+        return Texts(data, offsets_of(_inserted(np.diff(self.offsets), at, np.diff(texts.offsets))))
+
     def same(self, other: Texts) -> NDArray[np.bool_]:
         """Row by row, whether two equally long lists hold the same text."""
         lengths = np.diff(self.offsets)
@@ -109,7 +114,11 @@ class Identifiers:
         return self.texts.take(np.searchsorted(self.keys, keys))
 
     def stable(self, keys: Keys) -> Keys:
-        """The hash of each id's text: equal on every engine, for integers and texts alike."""
+        """The hash of each id's text: equal on every engine, for integers and texts alike.
+
+        Two ids may share one, and nobody compares: it says which bucket, fold, draw or partition a customer belongs
+        to, where two that go together do no harm. Never take it for the id.
+        """
         if self.keys is None or self.texts is None:
             return self.texts_of(keys).keys()
         return self._stable[np.searchsorted(self.keys, keys)]
@@ -119,19 +128,54 @@ class Identifiers:
         assert self.texts is not None
         return self.texts.keys()
 
+    def rows(self, texts: Texts) -> Ints:
+        """The row of each of a few texts, or −1: one look over the hashes, which stay."""
+        assert self.texts is not None
+        hit = np.flatnonzero(members(self._stable, texts.keys()))
+        row = dict(zip(self.texts.take(hit), hit.tolist(), strict=True))
+        return np.array([row.get(text, -1) for text in texts], np.int64)
+
+    def plus(self, keys: Keys, texts: Texts) -> Identifiers:
+        """With a few further ids under keys that none has; what was worked out is put forward."""
+        assert self.keys is not None
+        assert self.texts is not None
+        order = np.argsort(keys)
+        keys, texts = keys[order], texts.take(order)
+        at = np.searchsorted(self.keys, keys)
+        out = Identifiers(_inserted(self.keys, at, keys), self.texts.inserted(at, texts))
+        if "_stable" in self.__dict__:
+            out.__dict__["_stable"] = _inserted(self._stable, at, texts.keys())
+        return out
+
+
+def _inserted(array: NDArray[Scalar], at: Ints, values: NDArray[Scalar], ends: Ints | None = None) -> NDArray[Scalar]:
+    """An array with values put in before these places, one each or as many as the ends say."""
+    news = np.split(values, ends if ends is not None else np.arange(1, values.size))
+    olds = np.split(array, at)
+    return np.concatenate([each for old, new in zip(olds, [*news, values[:0]], strict=True) for each in (old, new)])
+
 
 def match(left: Texts, right: Texts) -> Ints:
-    """For each text on the left its row on the right, or −1; a hit is checked byte by byte.
+    """For each text on the left its row on the right, or −1; every text with its hash is compared byte by byte.
 
     Texts on the right are distinct.
     """
-    right_keys = right.keys()
-    order = np.argsort(right_keys)
-    at = np.searchsorted(right_keys, left.keys(), sorter=order)
-    row = order[np.minimum(at, order.size - 1)] if order.size else np.zeros(len(left), np.int64)
-    if not order.size:
-        return np.full(len(left), -1)
-    return np.where(left.same(right.take(row)), row, -1)
+    wanted, keys = left.keys(), right.keys()
+    order = np.argsort(keys)
+    ordered = keys[order]
+    at = np.searchsorted(ordered, wanted)
+    row = np.full(len(left), -1)
+    looking = np.arange(len(left))
+    while looking.size:
+        # one step along the texts of this key: mostly there is one, several only where hashes collide
+        looking = looking[at[looking] < ordered.size]
+        looking = looking[ordered[at[looking]] == wanted[looking]]
+        candidate = order[at[looking]]
+        hit = left.take(looking).same(right.take(candidate))
+        row[looking[hit]] = candidate[hit]
+        looking = looking[~hit]
+        at[looking] += 1
+    return row
 
 
 def find(identifiers: Identifiers, texts: Texts) -> tuple[Keys, NDArray[np.bool_]]:

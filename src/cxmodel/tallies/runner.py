@@ -40,10 +40,15 @@ class Request:
 
 def measure(population: Population, requests: Sequence[Request]) -> list[Any]:
     """The results of several tallies after one pass; a second pass follows only where a state asks for one."""
-    requests = [_apart(request) for request in requests]
-    seen = population.fold(*_pass(requests))
+    requests = [apart(request) for request in requests]
+    seen = population.fold(*pass_of(requests))
     states = deque(seen)
     del seen
+    return results_of(population, requests, states)
+
+
+def results_of(population: Population, requests: Sequence[Request], states: deque[Any]) -> list[Any]:
+    """The results of the states of one pass, which are used up; a second pass follows where a state asks for one."""
     further = [request.tally.again(state) for request, state in zip(requests, states, strict=True)]
     waiting = [Request(t, r.cells) for t, r in zip(further, requests, strict=True) if t is not None]
     later = iter(measure(population, waiting) if waiting else [])
@@ -63,13 +68,14 @@ def _result(request: Request, state: list[Any], later: list[Any] | None) -> Any:
     return _finished(request, seen) if later is None else later.pop()
 
 
-def _apart(request: Request) -> Request:
+def apart(request: Request) -> Request:
     """A tally that keeps no groups apart itself looks at each group's journeys on their own."""
     tally = request.tally
     return request if request.cells.by is None or tally.groups else Request(Grouped(tally), request.cells)
 
 
-def _pass(requests: Sequence[Request]) -> Pass:
+def pass_of(requests: Sequence[Request]) -> Pass:
+    """One pass for several tallies."""
     tallies = tuple(request.tally for request in requests)
 
     def look(block: Block) -> States:
