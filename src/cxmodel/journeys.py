@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import evolve, field, frozen
 
@@ -173,8 +173,10 @@ class Journeys(Measurable):
 
     def with_inactivity(self, limit: timedelta) -> Journeys:
         """Journeys whose last event is less than ``limit`` before the end of the data are in progress, not lost."""
-        if limit <= timedelta(0):
-            raise InvalidValueError(f"the limit is a positive duration, got {limit}")
+        if not isinstance(cast("object", limit), timedelta) or limit <= timedelta(0):
+            raise InvalidValueError(
+                f"the limit is a positive duration, got {limit}", hint="Write with_inactivity(timedelta(days=30))"
+            )
         last = self.facts.last
         end = instant(last) if last is not None else 0
         us = microseconds(limit)
@@ -217,8 +219,10 @@ class Journeys(Measurable):
         """Cut journeys where two events lie more than ``gap`` apart, and after each event that meets ``at``."""
         if gap is None and at is None:
             raise InvalidValueError("say where to cut", hint="Write split(gap=timedelta(minutes=30)) or split(at=goal)")
-        if gap is not None and gap < timedelta(0):
-            raise InvalidValueError(f"the gap is a duration of 0 or more, got {gap}")
+        if gap is not None and (not isinstance(cast("object", gap), timedelta) or gap < timedelta(0)):
+            raise InvalidValueError(
+                f"the gap is a duration of 0 or more, got {gap}", hint="Write split(gap=timedelta(minutes=30))"
+            )
         goal = self._goal(at) if at is not None else None
         us = None if gap is None else microseconds(gap)
         words = [f"cut at gaps over {gap}"] if gap is not None else []

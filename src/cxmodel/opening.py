@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import get_args, overload
+from typing import cast, get_args, overload
 
 from cxmodel import reading
 from cxmodel.analysis.transitions import KEPT, table_kept
@@ -116,6 +116,8 @@ def read_events(
 
 def _rules(rules: Iterable[object], unmatched: str) -> tuple[Rule, ...]:
     own: list[Rule] = []
+    if isinstance(rules, str | Rule) or not isinstance(cast("object", rules), Iterable):
+        raise InvalidValueError(f"rules takes a list of rules, got {rules!r}", hint=f"Write rules=[{rules!r}]")
     for rule in rules:
         if not isinstance(rule, Rule):
             raise InvalidValueError(

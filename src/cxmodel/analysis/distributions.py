@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import ceil, floor, inf, isfinite
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
 from attrs import field, frozen
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
+from cxmodel.model.estimates import Origin
 from cxmodel.stats.arrays import Ints
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -60,6 +61,7 @@ class Distribution:
         scale: Values are this many to the unit.
         bins: Histogram; the counts sum to ``journeys`` less ``outside``.
         outside: Journeys outside all bins.
+        origin: Which population it is.
     """
 
     journeys: int
@@ -69,6 +71,7 @@ class Distribution:
     scale: float = field(repr=False)
     bins: tuple[HistogramBin, ...] = field(repr=False)
     outside: int = 0
+    origin: Origin | None = field(default=None, repr=False)
 
     def quantile(self, share: float) -> float | None:
         """The value below which this share of the journeys lies, interpolated between neighbours; None without any.
@@ -123,9 +126,14 @@ class ValueCounts:
 def _edges(edges: Iterable[float] | None) -> tuple[float, ...] | None:
     if edges is None:
         return None
-    out = tuple(float(edge) for edge in edges)
+    try:
+        out = () if isinstance(cast("object", edges), str) else tuple(float(edge) for edge in edges)
+    except (TypeError, ValueError):
+        out = ()
     if len(out) < 2 or not all(a < b for a, b in pairwise(out)):
-        raise InvalidValueError(f"bins need at least two ascending edges, got {list(out)!r}")
+        raise InvalidValueError(
+            f"edges are two or more ascending numbers, got {edges!r}", hint="Write edges=[0, 10, 20]"
+        )
     return out
 
 
@@ -164,10 +172,10 @@ class _DistributionMetric(Tally[ValueCounts, Distribution]):
         out = {}
         for group in groups:
             a, b = np.searchsorted(state.group, [group, group + 1])
-            out[group] = self._distribution(state.value[a:b], state.count[a:b])
+            out[group] = self._distribution(state.value[a:b], state.count[a:b], cells.origin)
         return out
 
-    def _distribution(self, values: Ints, counts: Ints) -> Distribution:
+    def _distribution(self, values: Ints, counts: Ints, origin: Origin) -> Distribution:
         edges = self.edges if self.edges is not None else self.usual
         place = np.searchsorted(edges, values / self.scale, side="right") - 1
         inside = (place >= 0) & (place < len(edges) - 1)
@@ -181,7 +189,7 @@ class _DistributionMetric(Tally[ValueCounts, Distribution]):
         )
         return Distribution(
             journeys=n, unit=self.unit, values=values, counts=counts, scale=self.scale, bins=bins,
-            outside=int(counts[~inside].sum()),
+            outside=int(counts[~inside].sum()), origin=origin,
         )  # fmt: skip
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.model.estimates import Estimate, Flag
+from cxmodel.model.estimates import Estimate, Flag, Origin
 from cxmodel.stats.arrays import Ints, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -45,12 +45,14 @@ class EndTable:
         entries: Where they begin.
         exits: Where they end; the counts and ``still_open`` sum to ``journeys``.
         still_open: Journeys in progress when the data end: they have no exit yet.
+        origin: Which population it is.
     """
 
     journeys: int
     entries: tuple[End, ...]
     exits: tuple[End, ...]
     still_open: int = 0
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -116,6 +118,7 @@ class Ends(Tally[tuple[KeyedCounts, KeyedCounts], EndTable]):
                 journeys=shares.journeys, entries=_ends(shares, cells),
                 exits=_ends(ended[group], cells, *unknown) if group in ended else (),
                 still_open=shares.journeys - (ended[group].journeys if group in ended else 0),
+                origin=cells.origin,
             )
             for group, shares in begun.items()
         }  # fmt: skip

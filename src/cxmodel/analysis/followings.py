@@ -12,7 +12,8 @@ from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_count
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.errors import NotMeasurableError, UnknownNameError, unknown
-from cxmodel.model.estimates import Estimate
+from cxmodel.model import validators
+from cxmodel.model.estimates import Estimate, Origin
 from cxmodel.model.frames import Tabular
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, ranges
@@ -39,6 +40,11 @@ class FollowTable(Tabular):
 
     def __len__(self) -> int:
         return int(self.shares.key.size)
+
+    @property
+    def origin(self) -> Origin:
+        """Which population it is."""
+        return self.shares.cells.origin
 
     def share(self, source: str, target: str) -> Estimate:
         """Share of the journeys in which the target comes later than the source.
@@ -109,8 +115,8 @@ class EventuallyFollows(Tally[KeyedCounts, FollowTable]):
     unit: ClassVar[str] = "share"
     observes: ClassVar[Unit] = "journey"
 
-    source: str | None = None
-    target: str | None = None
+    source: str | None = field(default=None, validator=validators.optional(validators.touchpoint))
+    target: str | None = field(default=None, validator=validators.optional(validators.touchpoint))
 
     def missing(self, facts: Facts) -> str | None:
         """A touchpoint that never occurs."""

@@ -15,9 +15,10 @@ from cxmodel.analysis.shares import KeyedCounts, Shares, count_keys, merge_count
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
 from cxmodel.data.times import microseconds
-from cxmodel.model.estimates import Estimate, Flag
+from cxmodel.model.estimates import Estimate, Flag, Origin
 from cxmodel.model.goals import Goal
 from cxmodel.model.readings import Facts
+from cxmodel.model.validators import boolean, duration, optional
 from cxmodel.stats.arrays import Ints, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -92,6 +93,11 @@ class FunnelDetailTable:
     funnel: FunnelTable
     drop_offs: tuple[DropOff, ...]
 
+    @property
+    def origin(self) -> Origin | None:
+        """Which population it is."""
+        return self.funnel.origin
+
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
         return {"funnel": self.funnel.to_dict(), "drop_offs": [each.to_dict() for each in self.drop_offs]}
@@ -145,8 +151,8 @@ class FunnelDetail(Tally[FunnelDetailState, FunnelDetailTable]):
     observes: ClassVar[Unit] = "journey"
 
     steps: tuple[Goal, ...] = field(converter=as_steps)
-    within: timedelta | None = field(default=None, kw_only=True)
-    strict: bool = field(default=False, kw_only=True)
+    within: timedelta | None = field(default=None, kw_only=True, validator=optional(duration))
+    strict: bool = field(default=False, kw_only=True, validator=boolean)
 
     @property
     def funnel(self) -> Funnel:

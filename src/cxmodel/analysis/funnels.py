@@ -15,6 +15,7 @@ from cxmodel.errors import InvalidValueError, unknown
 from cxmodel.model.estimates import Estimate, Interval, Origin, no_value
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.readings import Facts
+from cxmodel.model.validators import boolean, duration, optional
 from cxmodel.stats.arrays import Bools, Ints, compress, counting_order
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.intervals import wilson
@@ -133,12 +134,8 @@ class Funnel(Tally[FunnelState, FunnelTable]):
     observes: ClassVar[Unit] = "journey"
 
     steps: tuple[Goal, ...] = field(converter=as_steps)
-    within: timedelta | None = field(default=None, kw_only=True)
-    strict: bool = field(default=False, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        if self.within is not None and self.within <= timedelta(0):
-            raise InvalidValueError(f"within is a positive duration, got {self.within}")
+    within: timedelta | None = field(default=None, kw_only=True, validator=optional(duration))
+    strict: bool = field(default=False, kw_only=True, validator=boolean)
 
     def missing(self, facts: Facts) -> str | None:
         """A step at a touchpoint that never occurs."""

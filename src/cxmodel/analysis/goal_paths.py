@@ -14,8 +14,9 @@ from cxmodel.analysis.paths import Variants, distinct_paths, union
 from cxmodel.analysis.shares import KeyedCounts, count_keys, merge_counts, no_counts, shares_by_group
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.data.selecting import keep_journeys
-from cxmodel.errors import InvalidValueError, unknown
-from cxmodel.model.estimates import Estimate
+from cxmodel.errors import unknown
+from cxmodel.model import validators
+from cxmodel.model.estimates import Estimate, Origin
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.listed import Listed
 from cxmodel.model.readings import Facts
@@ -85,6 +86,7 @@ class GoalPathTable:
         cut: A smallest set of touchpoints that every path passes one of; None where the goal is reached at once.
         touchpoints: The touchpoints asked for (all but those of the goal), those of most journeys first.
         reason: Why structural counts are missing; what was observed is there all the same.
+        origin: Which population it is.
     """
 
     goal: str
@@ -99,6 +101,7 @@ class GoalPathTable:
     cut: tuple[str, ...] | None
     touchpoints: Listed[GoalPathRow] = field(repr=False)
     reason: str | None = None
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def __getitem__(self, touchpoint: str) -> GoalPathRow:
         return self.touchpoints.named(touchpoint)
@@ -176,12 +179,8 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
     groups: ClassVar[bool] = False
 
     goal: Goal = field(converter=as_goal)
-    touchpoint: str | None = None
-    cap: int = field(default=10_000, kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        if self.cap < 1:
-            raise InvalidValueError(f"cap is a number of paths, got {self.cap!r}")
+    touchpoint: str | None = field(default=None, validator=validators.optional(validators.touchpoint))
+    cap: int = field(default=10_000, kw_only=True, validator=validators.whole(1))
 
     def missing(self, facts: Facts) -> str | None:
         """A goal or touchpoint that never occurs."""
@@ -242,7 +241,7 @@ class GoalPaths(Tally[GoalPathState, GoalPathTable]):
             effective=_effective(variants.count, state.direct), structural=structure.total, acyclic=structure.acyclic,
             capped=structure.capped, cap=self.cap, reason=structure.reason,
             cut=None if structure.cut is None else tuple(sorted(names[code] for code in structure.cut)),
-            touchpoints=Listed([names[code] for code in codes], row),
+            touchpoints=Listed([names[code] for code in codes], row), origin=cells.origin,
         )  # fmt: skip
         return {0: table}
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
 from cxmodel.errors import InvalidValueError
+from cxmodel.model import validators
+from cxmodel.model.estimates import Origin
 from cxmodel.stats.arrays import Ints, compress, distinct_codes, integers
 from cxmodel.tallies.cells import Cells
 from cxmodel.tallies.metrics import Tally
@@ -54,6 +56,7 @@ class TopGrams:
         distinct: Different ones.
         shown: The most frequent ones.
         other: How often the others occur.
+        origin: Which population it is.
     """
 
     order: int
@@ -61,6 +64,7 @@ class TopGrams:
     distinct: int
     shown: tuple[Gram, ...]
     other: int
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def __iter__(self) -> Iterator[Gram]:
         return iter(self.shown)
@@ -93,6 +97,7 @@ class GramTable:
         journeys: (g,) journeys in which it occurs.
         codes: (g, order) touchpoint codes.
         touchpoints: Names of the codes.
+        origin: Which population it is.
     """
 
     order: int
@@ -100,6 +105,7 @@ class GramTable:
     journeys: Ints = field(repr=False)
     codes: NDArray[Any] = field(repr=False)
     touchpoints: Sequence[str] = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return int(self.count.size)
@@ -116,8 +122,9 @@ class GramTable:
             )
         )
         return TopGrams(
-            order=self.order, total=total, distinct=len(self), shown=shown, other=int(self.count[len(shown) :].sum())
-        )
+            order=self.order, total=total, distinct=len(self), shown=shown, origin=self.origin,
+            other=int(self.count[len(shown) :].sum()),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, object]:
         """All of them, as in JSON."""
@@ -166,11 +173,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
     observes: ClassVar[Unit] = "journey"
     groups: ClassVar[bool] = False
 
-    order: int = 2
-
-    def __attrs_post_init__(self) -> None:
-        if not 1 <= self.order <= MOST:
-            raise InvalidValueError(f"order is 1 to {MOST} touchpoints, got {self.order!r}", hint="Write Grams(3)")
+    order: int = field(default=2, validator=validators.whole(1, MOST))
 
     def start(self) -> tuple[GramCounts, ...]:
         """Nothing."""
@@ -202,7 +205,7 @@ class Grams(Tally[tuple[GramCounts, ...], GramTable]):
         order = np.argsort(-count, kind="stable")
         table = GramTable(
             order=self.order, count=count[order], journeys=journeys[order], codes=codes[order],
-            touchpoints=cells.vocabulary.touchpoints,
+            touchpoints=cells.vocabulary.touchpoints, origin=cells.origin,
         )  # fmt: skip
         return {0: table}
 

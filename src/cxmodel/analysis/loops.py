@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.model.estimates import Estimate, no_value
+from cxmodel.model.estimates import Estimate, Origin, no_value
 from cxmodel.model.listed import Listed
 from cxmodel.stats.arrays import compress, integers
 from cxmodel.stats.floats import Floats
@@ -67,11 +67,13 @@ class LoopTable:
         whole: Over whole journeys.
         touchpoints: At each touchpoint that is passed, most extra events first; their extra events sum to the whole's.
         repeating: How many touchpoints have extra events.
+        origin: Which population it is.
     """
 
     whole: LoopRow
     touchpoints: Sequence[LoopRow] = field(repr=False)
     repeating: int = 0
+    origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
@@ -169,7 +171,7 @@ class Loops(SumTally[LoopTable]):
             return LoopTable(
                 whole=LoopRow(touchpoint=None, journeys=0, events=0, self_loops=0, returns=0, self_looping=none,
                               returning=none, reworked=none),
-                touchpoints=(),
+                touchpoints=(), origin=cells.origin,
             )  # fmt: skip
         by_key = evolve(sums, group=sums.key)
         parts: tuple[Part, ...] = ("self_looping", "returning", "reworked")
@@ -188,6 +190,6 @@ class Loops(SumTally[LoopTable]):
         extra = (sums["self_loops"] + sums["returns"])[:-1]
         order = np.argsort(-extra, kind="stable")
         return LoopTable(
-            whole=row(sums.rows - 1), repeating=int(np.count_nonzero(extra)),
+            whole=row(sums.rows - 1), origin=cells.origin, repeating=int(np.count_nonzero(extra)),
             touchpoints=Listed([names[key] for key in integers(sums.key[order])], lambda at: row(int(order[at]))),
         )  # fmt: skip

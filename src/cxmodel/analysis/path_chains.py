@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from cxmodel.analysis.credits import chain_steps, goal_missing
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.errors import InvalidValueError, NotMeasurableError
+from cxmodel.errors import NotMeasurableError
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal, as_goal
 from cxmodel.model.listed import Listed
@@ -143,11 +144,7 @@ class PathChain(SumTally[ChainTable]):
     clustered: ClassVar[bool] = False
 
     goal: Goal = field(converter=as_goal)
-    k: int = 10
-
-    def __attrs_post_init__(self) -> None:
-        if self.k < 0:
-            raise InvalidValueError(f"k is a number of paths, got {self.k!r}")
+    k: int = field(default=10, validator=validators.whole(0))
 
     def missing(self, facts: Facts) -> str | None:
         """A goal at touchpoints that never occur."""

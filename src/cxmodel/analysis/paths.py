@@ -150,6 +150,10 @@ class PathTable:
 
     def count_of(self, touchpoints: Sequence[str]) -> int:
         """Journeys that took exactly this path."""
+        if isinstance(touchpoints, str):
+            raise InvalidValueError(
+                f"a path is a list of touchpoints, got the text {touchpoints!r}", hint=f"Write [{touchpoints!r}]"
+            )
         wanted = tuple(touchpoints)
         rows = np.flatnonzero(np.diff(self.offsets) == len(wanted)).tolist()
         return next((int(self.count[row]) for row in rows if self.path(row).touchpoints == wanted), 0)

@@ -21,13 +21,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias, cast
 
 from attrs import field, frozen
 
 from cxmodel.errors import InvalidValueError
 
 MOST_STEPS: Final = 1_000
+MOST_NESTED: Final = 100
 
 
 @frozen
@@ -122,12 +123,29 @@ def parse(text: str) -> Pattern:
         >>> parse('catalog => "add to cart" -> (pay | invoice)').touchpoints
         ('add to cart', 'catalog', 'invoice', 'pay')
     """
-    return _Parser(text).pattern()
+    try:
+        return _Parser(text).pattern()
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> InvalidValueError:
+    return InvalidValueError(
+        f"this pattern is nested more than {MOST_NESTED} deep", hint="Leave out brackets that change nothing: (a | b)"
+    )
 
 
 def as_pattern(pattern: str | Pattern) -> Pattern:
-    """A pattern from its text."""
-    return pattern if isinstance(pattern, Pattern) else parse(pattern)
+    """A pattern from its text.
+
+    Raises:
+        InvalidValueError: It is neither, or cannot be read.
+    """
+    if isinstance(pattern, Pattern):
+        return pattern
+    if not isinstance(cast("object", pattern), str):
+        raise InvalidValueError(f"a pattern is a text, got {pattern!r}", hint='Write "catalog => cart -> pay"')
+    return parse(pattern)
 
 
 def steps_of(node: Node | Gap) -> Iterator[Step]:
@@ -173,15 +191,35 @@ def edge_may_be_empty(node: Node | Gap, edge: Literal[0, -1]) -> bool:
             return False
 
 
+def nested(node: Node) -> int:
+    """How deep its parts stand in one another, counted level by level."""
+    level: list[Node | Gap] = [node]
+    depth = 0
+    while level:
+        level = [part for each in level for part in _inside(each)]
+        depth += 1
+    return depth
+
+
+def _inside(node: Node | Gap) -> tuple[Node | Gap, ...]:
+    match node:
+        case Sequence(parts) | Either(parts):
+            return parts
+        case Repeat(part):
+            return (part,)
+        case _:
+            return ()
+
+
 def written_out(node: Node | Gap) -> int:
-    """Number of steps when every repetition is written out."""
+    """Number of steps when every repetition is written out; one without an end counts twice, so often is it read."""
     match node:
         case Step():
             return 1
         case Sequence(parts) | Either(parts):
             return sum(written_out(part) for part in parts)
         case Repeat(part, low, high):
-            return max(high if high is not None else low, 1) * written_out(part)
+            return max(high if high is not None else max(low, 2), 1) * written_out(part)
         case Gap():
             return 0
 
@@ -269,6 +307,8 @@ class _Parser:
         limit = self._limit()
         if self.next.kind != "end":
             self._unexpected()
+        if nested(root) > MOST_NESTED:
+            raise _too_deep()
         if may_be_empty(root):
             self._fail(
                 1, "this pattern matches without any event", "Name at least one step that must occur: a+, a{1,3}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 from attrs import field, frozen
@@ -12,6 +12,7 @@ from cxmodel.analysis.pattern_language import Pattern, as_pattern
 from cxmodel.analysis.pattern_matching import matches_per_journey, matching_journeys
 from cxmodel.data.blocks import Block, Unit, Vocabulary
 from cxmodel.errors import InvalidValueError, unknown
+from cxmodel.model import validators
 from cxmodel.model.estimates import Estimate, Origin
 from cxmodel.model.readings import Facts
 from cxmodel.stats.arrays import Ints, integers
@@ -23,6 +24,8 @@ from cxmodel.tallies.inference import Columns
 from cxmodel.tallies.metrics import Closed, SumMetric, SumTally
 from cxmodel.tallies.observations import Observations, observe
 from cxmodel.tallies.sums import Sums
+
+Method = Literal["wilson, design effect", "wilson"]
 
 
 def pattern_missing(pattern: Pattern, facts: Facts) -> str | None:
@@ -62,7 +65,7 @@ class PatternShare(SumMetric):
     observes: ClassVar[Unit] = "journey"
 
     pattern: Pattern = field(converter=as_pattern)
-    method: Literal["wilson, design effect", "wilson"] = field(default="wilson, design effect", kw_only=True)
+    method: Method = field(default="wilson, design effect", kw_only=True, validator=validators.in_(get_args(Method)))
 
     def missing(self, facts: Facts) -> str | None:
         """A touchpoint that never occurs."""
@@ -151,6 +154,11 @@ class PatternMatches(SumTally[MatchTable]):
 
 
 def _named(patterns: Mapping[str, str | Pattern]) -> tuple[tuple[str, Pattern], ...]:
+    if not isinstance(cast("object", patterns), Mapping):
+        raise InvalidValueError(
+            f"by.pattern takes labels with their patterns, got {patterns!r}",
+            hint='Write cx.by.pattern({"rescued": "fail => help", "left alone": "fail"})',
+        )
     if not patterns:
         raise InvalidValueError("no pattern was named", hint='Write cx.by.pattern({"rescued": "fail => help"})')
     return tuple((label, as_pattern(pattern)) for label, pattern in patterns.items())

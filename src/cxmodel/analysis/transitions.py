@@ -16,6 +16,7 @@ from cxmodel.graph import JourneyGraph
 from cxmodel.model.estimates import Origin
 from cxmodel.model.frames import Tabular
 from cxmodel.model.transitions import Transition
+from cxmodel.model.validators import optional, whole
 from cxmodel.stats.arrays import Ints, distinct_codes, few, grouped_sum, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import Cells
@@ -116,9 +117,9 @@ class TransitionTable(Tabular):
         """Median wait of a transition."""
         return timedelta(seconds=float(self.wait_median_s[row]))
 
-    def to_records(self) -> list[dict[str, object]]:
-        """One record per transition, most frequent first."""
-        order = np.lexsort((self.target, self.source, -self.transitions))
+    def to_records(self, n: int | None = None) -> list[dict[str, object]]:
+        """One record per transition, the n most frequent or all."""
+        order = np.lexsort((self.target, self.source, -self.transitions))[:n]
         share = self.share
         return [
             {
@@ -137,8 +138,9 @@ class TransitionTable(Tabular):
             max_edges: Keep only the most frequent transitions; the rest is counted in ``graph.graph["other"]``.
 
         Raises:
-            InvalidValueError: With more than 200,000 transitions and no ``max_edges``.
+            InvalidValueError: With more than 200,000 transitions and no ``max_edges``, or with one below 0.
         """
+        Graph(max_edges=max_edges)  # refuses what is no number of transitions
         if max_edges is None and len(self) > MOST_EDGES:
             raise InvalidValueError(
                 f"{len(self):,} transitions make a graph of several gigabytes",
@@ -320,7 +322,7 @@ class Graph(Tally[TransitionState, JourneyGraph]):
     observes: ClassVar[Unit] = "transition"
     groups: ClassVar[bool] = False
 
-    max_edges: int | None = None
+    max_edges: int | None = field(default=None, validator=optional(whole(0)))
 
     def start(self) -> TransitionState:
         """Nothing."""

@@ -10,19 +10,23 @@ from typing import Any, Final
 import click
 
 from cxmodel.cli.options import (
+    SHOWN,
     EventOptions,
     answer_options,
     as_duration,
     as_settings,
+    by_option,
     event_options,
     files_argument,
     format_option,
     goal_option,
     level_option,
     out_option,
+    top_option,
 )
 from cxmodel.cli.talk import Format, deliver
-from cxmodel.cli.wording import funnel_text, graph_text, paths_text
+from cxmodel.cli.wording import graph_text, in_words, paths_text
+from cxmodel.errors import InvalidValueError
 
 _MEASURING: Final = """Measure nps, csat, ces1, ces2, mean_score, conversion_rate, length, duration, markov_credit…
 
@@ -44,21 +48,30 @@ Events alone:
 @click.option(
     "--max-edges", type=click.IntRange(0), help="Keep only the most frequent transitions; the rest is counted."
 )
+@top_option
 @format_option
 @out_option
 def graph(
-    files: Sequence[str], events: EventOptions, max_edges: int | None, format_: Format | None, out: Path | None
+    files: Sequence[str], events: EventOptions, max_edges: int | None, top: int, format_: Format | None,
+    out: Path | None,
 ) -> None:  # fmt: skip
     """The journey graph: how often each touchpoint and each transition happens, with shares and median waits.
 
     With --out picture.svg it is drawn; .json, .graphml and others keep it for other programs.
     """
+    from cxmodel.analysis.transitions import MOST_EDGES
     from cxmodel.cli.reading import read_journeys
     from cxmodel.exporters.documents import document
 
-    result = read_journeys(files, events).graph(max_edges=max_edges)
+    table = read_journeys(files, events).transitions()
+    if max_edges is None and len(table) > MOST_EDGES:
+        raise InvalidValueError(
+            f"{len(table):,} transitions are too many for a graph",
+            hint="Keep the most frequent: --max-edges 1000; or have all as a table: cxmodel measure transitions",
+        )
+    result = table.graph(max_edges=max_edges)
     made = document(result)
-    deliver(result, graph_text(made), made, format_=format_, out=out)
+    deliver(result, graph_text(made, top), made, format_=format_, out=out)
 
 
 @click.command(short_help="The most frequent paths, and how many take another.")
@@ -90,27 +103,33 @@ def paths(files: Sequence[str], events: EventOptions, top: int, format_: Format 
 @click.option(
     "--within", callback=as_duration, metavar="DURATION", help="Longest time from the first step to any later one."
 )
+@click.option("--strict", is_flag=True, help="Each step is the very next touchpoint after the one before it.")
+@by_option
+@level_option
 @format_option
 @out_option
 def funnel(
     files: Sequence[str], events: EventOptions, steps: Sequence[str], goals: Sequence[str], within: timedelta | None,
-    format_: Format | None, out: Path | None,
+    strict: bool, by: Sequence[str], level: float, format_: Format | None, out: Path | None,
 ) -> None:  # fmt: skip
     """How many journeys pass the steps in the given order; other touchpoints may lie between.
 
     A step is a touchpoint or the name of a --goal; a goal that no step names is the last step.
     """
+    from cxmodel.cli.measuring import columns_of_groups, groupings
     from cxmodel.cli.reading import goal_of, read_journeys
     from cxmodel.exporters.documents import document
 
     if len(steps) + len(set(goals) - set(steps)) < 2:
         raise click.UsageError(f"a funnel needs two steps or more; repeat --step (there is only {steps[0]!r}).")
-    journeys = read_journeys(files, events)
+    grouped = groupings(by, events.tz)
+    journeys = read_journeys(files, events, by=columns_of_groups(by))
     known = {goal.name: goal for goal in (goal_of(text, journeys.facts) for text in goals)}
     asked = [known.get(name) or goal_of(name, journeys.facts) for name in steps]
     asked += [goal for name, goal in known.items() if name not in steps]
-    result = journeys.funnel(asked, within=within)
-    deliver(result, funnel_text(result), document(result), format_=format_, out=out)
+    result: object = journeys.measure("funnel", by=grouped, level=level, steps=asked, within=within, strict=strict)
+    made = document(result, metric="funnel")
+    deliver(result, in_words(result, made, SHOWN), made, format_=format_, out=out)
 
 
 @click.command(help=_MEASURING, short_help="Any metric, of everything or by touchpoint, channel, attribute…")
@@ -118,13 +137,14 @@ def funnel(
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @event_options
 @answer_options
-@click.option(
-    "--by", multiple=True, metavar="NAME", help="Group by touchpoint, channel, month… or attribute:COL; repeatable."
-)
+@by_option
 @goal_option
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="A step of a funnel; repeat in order.")
 @click.option(
-    "--within", callback=as_duration, metavar="DURATION", help="Longest time from a touchpoint to an answer about it."
+    "--within",
+    callback=as_duration,
+    metavar="DURATION",
+    help="Longest time: of a metric that has such a limit (a funnel, credit…), else from a touchpoint to an answer.",
 )
 @click.option("--min-n", type=click.IntRange(0), help="Show no value that rests on fewer answers than this.")
 @click.option(
@@ -140,6 +160,7 @@ def funnel(
     "--bootstrap", type=click.IntRange(0), default=0, help="Number of replicates of customers; 0 for formulas."
 )
 @click.option("--seed", type=int, default=0, help="Seed of the replicates.")
+@top_option
 @format_option
 @out_option
 def measure(metric: str, files: Sequence[str], format_: Format | None, out: Path | None, **asked: Any) -> None:

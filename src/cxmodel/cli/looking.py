@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxmodel.cli.options import EventOptions, event_options, files_argument, format_option, out_option
-from cxmodel.cli.tables import table
+from cxmodel.cli.options import EventOptions, event_options, files_argument, format_option, out_option, top_option
+from cxmodel.cli.tables import cut, table
 from cxmodel.cli.talk import Format, as_json, deliver
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 @click.command(short_help="What is in a file, and what could not be read.")
 @files_argument
 @event_options
+@top_option
 @format_option
 @out_option
-def check(files: Sequence[str], events: EventOptions, format_: Format | None, out: Path | None) -> None:
+def check(files: Sequence[str], events: EventOptions, top: int, format_: Format | None, out: Path | None) -> None:
     """Read events and say what is there: rows kept and rejected, with the reason and examples of each."""
     from cxmodel.cli.reading import read_journeys
 
     journeys = read_journeys(files, events, quiet=True)
-    deliver(journeys, _checked(journeys), _check_document(journeys), format_=format_, out=out)
+    deliver(journeys, _checked(journeys, top), _check_document(journeys), format_=format_, out=out)
 
 
 def _check_document(journeys: Journeys) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def _vocabulary_document(journeys: Journeys) -> dict[str, Any]:
     return {} if report is None else {"vocabulary": report.to_dict()}
 
 
-def _checked(journeys: Journeys) -> str:
+def _checked(journeys: Journeys, top: int) -> str:
     facts, reading = journeys.facts, journeys.reading
     counts = journeys.transitions()
     lines = [f"{reading.rows:,} rows read, {reading.kept:,} kept, {reading.rejected_rows:,} rejected"]
@@ -68,10 +69,13 @@ def _checked(journeys: Journeys) -> str:
         key=lambda row: (-row[1], row[0]),
     )
     head = ["touchpoint", "events", "journeys"]
-    lines += ["", table(head, [[name, f"{n:,}", f"{passing:,}"] for name, n, passing in rows], right=(1, 2))]
+    counted = [[name, f"{n:,}", f"{passing:,}"] for name, n, passing in rows]
+    lines += ["", cut(head, counted, top, "touchpoints", right=(1, 2))]
     if (report := journeys.vocabulary_report) is not None:
         used = [[str(use.rule), f"{use.names:,}", f"{use.events:,}"] for use in report.uses]
         lines += ["", table(["rule", "names", "events"], used, right=(1, 2))]
+        lost = [[name, f"{events:,}"] for name, events in report.unmatched]
+        lines += ["", cut(["matched by no rule", "events"], lost, top, "names", right=(1,))] if lost else []
     columns = [*facts.event_columns, *facts.journey_columns]
     if columns:
         lines += ["", "Can be grouped by: " + ", ".join(columns)]

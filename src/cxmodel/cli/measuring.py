@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import NOTHING, frozen
 
-from cxmodel.cli.options import AnswerOptions, EventOptions, duration
+from cxmodel.cli.converting import converted, kinds_of
+from cxmodel.cli.options import AnswerOptions, EventOptions
 from cxmodel.cli.reading import goal_of, read_answers, read_journeys
 from cxmodel.cli.tables import measured
 from cxmodel.cli.talk import document_of, say
@@ -26,6 +27,8 @@ _SCALES: Final = {
     "nps": Scale.nps(), "csat": Scale.csat(), "ces1": Scale.ces1(), "ces2": Scale.ces2(),
     "ces2_net": Scale.ces2(), "ces2_top": Scale.ces2(),
 }  # fmt: skip
+_PATTERN: Final = "pattern:"
+_LABEL: Final = re.compile(r"""([^=()\[\]{}<>|!*^$"']+)=(?!>)""")
 _CLOCK: Final = ("year", "month", "week", "day", "weekday", "hour")
 _WHERE_ANSWERS: Final = "Add --responses FILE; or, where FILE itself is a survey, --score COL"
 
@@ -45,6 +48,7 @@ class Asked:
     level: float
     bootstrap: int
     seed: int
+    top: int
 
 
 @frozen(kw_only=True)
@@ -73,13 +77,13 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         asked: Everything else.
     """
     known = _options_of(metric)
-    by = [grouping(text, asked.events.tz) for text in asked.by]
+    by = groupings(asked.by, asked.events.tz)
     _check_sense(metric, known, files, asked)
     measurable = _measurable(metric, files, asked)
     options = _options(metric, known, asked, measurable.facts)
     try:
         result: Any = measurable.measure(
-            metric, by=by or None, level=asked.level, bootstrap=asked.bootstrap, seed=asked.seed, **options
+            metric, by=by, level=asked.level, bootstrap=asked.bootstrap, seed=asked.seed, **options
         )
     except NotMeasurableError as error:
         if "several questions" not in str(error):
@@ -87,11 +91,9 @@ def measured_result(metric: str, files: Sequence[str], asked: Asked) -> Found:
         raise NotMeasurableError(str(error), hint="On the command line: --question NAME, or --by question") from None
     document = document_of(result, metric)
     rows = document.get("results")
-    tabular = rows is not None and all("value" in row for row in rows)
-    if document.get("kind") == "credits":
-        text = str(result)  # models side by side
-    else:
-        text = measured(document) if tabular else in_words(result, document) if rows is None else str(result)
+    side_by_side = document.get("kind") == "credits"
+    tabular = rows is not None and not side_by_side and all("value" in row for row in rows)
+    text = measured(document, asked.top) if tabular else in_words(result, document, asked.top)
     has_value = rows is None or not tabular or _has_value(rows)
     return Found(result=result, text=text, document=document, has_value=has_value)
 
@@ -123,8 +125,7 @@ def _check_sense(metric: str, known: Sequence[str], files: Sequence[str], asked:
 
 
 def _measurable(metric: str, files: Sequence[str], asked: Asked) -> Any:
-    columns = [text.partition(":")[2] for text in asked.by if text.startswith(("attribute:", "bins:"))]
-    columns = [name.partition(":")[0] for name in columns]
+    columns = columns_of_groups(asked.by)
     answers, default = asked.answers, _SCALES.get(metric)
     survey = list(answers.responses) or (list(files) if answers.score else [])
     if not answers.responses and answers.score:
@@ -156,12 +157,15 @@ def _options(metric: str, known: Sequence[str], asked: Asked, facts: Facts) -> d
         if name not in known:
             flag = {"steps": "step", aim: "goal"}.get(name, name.replace("_", "-"))
             raise UnknownNameError(f"{metric} takes no --{flag}; it takes {', '.join(sorted(known)) or 'no options'}")
-    if goal is None and _needs(metric, aim):
+    if goal is None and aim not in dict(asked.settings) and _needs(metric, aim):
         raise InvalidValueError(
             f"{metric} needs a goal: what counts as a conversion?",
             hint="Name a touchpoint, --goal payment_done; or several, --goal purchase=payment_done,invoice_paid",
         )
-    return options | {name: _setting(metric, name, text) for name, text in asked.settings}
+    kinds = kinds_of(default_registry().metric(metric))
+    return options | {
+        name: converted(name, text, kinds.get(name, object), facts) for name, text in asked.settings
+    }  # fmt: skip
 
 
 def _needs(metric: str, option: str) -> bool:
@@ -170,30 +174,33 @@ def _needs(metric: str, option: str) -> bool:
     return any(each.name == option and each.default is NOTHING for each in known)
 
 
-def _setting(metric: str, name: str, text: str) -> object:
-    """The value of an option: a duration or a time where the metric wants one, else what the text says."""
-    known = getattr(default_registry().metric(metric), "__attrs_attrs__", ())
-    kind = next((str(each.type) for each in known if each.name == name), "")
-    if kind.startswith("timedelta"):
-        found = duration(text)
-        if found is None:
-            raise InvalidValueError(f"{name} is a duration, got {text!r}", hint=f"Write {name}=30d, or 12h, 30min")
-        return found
-    if kind.startswith("datetime"):
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            hint = f"Write {name}=2026-01-31, or 2026-01-31T18:00Z"
-            raise InvalidValueError(f"{name} is a time, got {text!r}", hint=hint) from None
-    return _literal(text)
+def columns_of_groups(texts: Sequence[str]) -> list[str]:
+    """Columns of the files that are grouped by."""
+    columns = [text.partition(":")[2] for text in texts if text.startswith(("attribute:", "bins:"))]
+    return [name.partition(":")[0] for name in columns]
 
 
-def _literal(text: str) -> object:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        lasting = duration(text)
-        return text if lasting is None else lasting
+def groupings(texts: Sequence[str], tz: str | None) -> list[str | By[Any]] | None:
+    """Groupings from their names; all patterns are one grouping, by the first that a journey matches."""
+    from cxmodel import by
+
+    patterns = [text.partition(":")[2] for text in texts if text.startswith(_PATTERN)]
+    found = [grouping(text, tz) for text in texts if not text.startswith(_PATTERN)]
+    if patterns:
+        named = [_labelled(text) for text in patterns]
+        labels = [label for label, _ in named]
+        if twice := [label for label in labels if labels.count(label) > 1]:
+            raise InvalidValueError(
+                f"two patterns are called {twice[0]!r}", hint=f"Name them apart: --by 'pattern:other={named[-1][1]}'"
+            )
+        found.append(by.pattern(dict(named)))
+    return found or None
+
+
+def _labelled(text: str) -> tuple[str, str]:
+    """A pattern with its label: ``rescued=fail => help``; else it is its own."""
+    named = _LABEL.match(text)
+    return (named[1].strip(), text[named.end() :]) if named else (text, text)
 
 
 def grouping(text: str, tz: str | None) -> str | By[Any]:

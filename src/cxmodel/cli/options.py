@@ -16,6 +16,7 @@ from cxmodel.cli.rulebooks import RuleBook
 from cxmodel.errors import CxmodelError
 from cxmodel.model.scales import Scale
 
+SHOWN: Final = 50
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS: Final = {
@@ -123,6 +124,8 @@ class EventOptions:
     preset: str | None
     rules: RuleBook
     tz: str | None
+    memory_limit: str | None
+    fold_rare: int | None
     matches: str | None
     gap: timedelta | None
     merge_repeats: bool
@@ -183,6 +186,14 @@ event_options = _stacked(
             help="How raw names and addresses become touchpoints: a list of rules, as JSON or TOML.",
         ),
         click.option("--tz", metavar="ZONE", help="Zone of times that name none (Europe/Berlin); UTC if left out."),
+        click.option(
+            "--memory-limit", metavar="SIZE",
+            help="Most memory to use (2GB); what does not fit waits in temporary files, with the same answers.",
+        ),
+        click.option(
+            "--fold-rare", type=click.IntRange(1), metavar="N",
+            help="Make touchpoints with fewer than N events one touchpoint, 'other'.",
+        ),
         click.option("--matches", metavar="PATTERN", help="Only journeys on this path: 'cart => pay'."),
         click.option("--gap", callback=as_duration, metavar="DURATION", help="Cut journeys at longer gaps (30min)."),
         click.option("--merge-repeats", is_flag=True, help="Make consecutive events at one touchpoint one event."),
@@ -223,6 +234,15 @@ out_option = click.option(
 goal_option = click.option(
     "--goal", metavar="NAME[=TP,TP]", help="A touchpoint to reach, or a name and the touchpoints that attain it."
 )
+by_option = click.option(
+    "--by", multiple=True, metavar="NAME",
+    help="Group by touchpoint, channel, month…, attribute:COL, or pattern:[LABEL=]PATTERN (the first that a journey "
+    "matches); repeatable.",
+)  # fmt: skip
+top_option = click.option(
+    "--top", type=click.IntRange(0), default=SHOWN, show_default=True,
+    help="How many rows to show as text; the others are counted. JSON has all of them.",
+)  # fmt: skip
 level_option = click.option(
     "--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
     help="Confidence level of the intervals.",

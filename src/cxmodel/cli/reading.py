@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from cxmodel.cli.options import AnswerOptions, EventOptions
-from cxmodel.cli.talk import say
+from cxmodel.cli.talk import SELECTED, say
 from cxmodel.data.sources import columns_of
 from cxmodel.errors import InvalidValueError, SourceNotFoundError, UnknownColumnError, UnknownNameError, listed, unknown
 from cxmodel.model.goals import Goal
@@ -79,7 +81,7 @@ def read_journeys(
         wanted = dict.fromkeys(options.attribute)
         journeys = read_events(
             list(files), preset=options.preset, attributes=tuple(wanted), tz=options.tz,
-            rules=options.rules.rules, unmatched=options.rules.unmatched,
+            rules=options.rules.rules, unmatched=options.rules.unmatched, memory_limit=options.memory_limit,
         )  # fmt: skip
     else:
         columns = shared_columns(files)
@@ -91,11 +93,22 @@ def read_journeys(
     for text in options.attributes_from:
         journeys = _joined(journeys, text, options.tz, has_journeys="journey" in roles)
     _check_there(by, journeys.facts, columns)
+    if options.fold_rare is not None:
+        journeys = journeys.fold_rare(min_events=options.fold_rare)
+        say(f"Note: {journeys.reading.notes[-1]}")
     if options.gap is not None:
         journeys = journeys.split(gap=options.gap)
     if options.merge_repeats:
         journeys = journeys.merge_repeats()
-    return journeys if options.matches is None else journeys.where(matches=options.matches)
+    return journeys if options.matches is None else _matching(journeys, options.matches)
+
+
+def _matching(journeys: Journeys, pattern: str) -> Journeys:
+    kept = journeys.where(matches=pattern)
+    selected = {"journeys": kept.facts.journeys, "of": journeys.facts.journeys}
+    say(f"--matches {pattern}: {selected['journeys']:,} of {selected['of']:,} journeys match; the others are left out.")
+    click.get_current_context().meta[SELECTED] = selected
+    return kept
 
 
 def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, wanted: tuple[str, ...]) -> Journeys:
@@ -105,6 +118,7 @@ def _tables(files: Sequence[str], roles: dict[str, str], options: EventOptions, 
         list(files), customer=roles["customer"], touchpoint=roles["touchpoint"], time=roles["time"],
         journey=roles.get("journey"), channel=roles.get("channel"), value=options.value, until=options.until,
         attributes=wanted, rules=options.rules.rules, unmatched=options.rules.unmatched, tz=options.tz,
+        memory_limit=options.memory_limit,
     )  # fmt: skip
 
 
@@ -277,13 +291,13 @@ def goal_of(text: str, facts: Facts) -> Goal:
         UnknownNameError: When one of its touchpoints does not occur.
     """
     name, sign, rest = text.partition("=")
-    if text in facts.touchpoints or not sign:
+    if text in facts.known_touchpoints or not sign:
         name, touchpoints = text, [text]
     else:
         touchpoints = (
-            [rest] if rest in facts.touchpoints else [each.strip() for each in rest.split(",") if each.strip()]
+            [rest] if rest in facts.known_touchpoints else [each.strip() for each in rest.split(",") if each.strip()]
         )
     for touchpoint in touchpoints:
-        if touchpoint not in facts.touchpoints:
-            raise UnknownNameError(unknown("touchpoint", touchpoint, facts.touchpoints))
+        if touchpoint not in facts.known_touchpoints:
+            raise UnknownNameError(unknown("touchpoint", touchpoint, facts.known_touchpoints))
     return Goal(name.strip(), touchpoints=touchpoints)

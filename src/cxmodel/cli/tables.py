@@ -71,11 +71,15 @@ def share(value: float) -> str:
     return f"{value:.1%}"
 
 
-def measured(document: Mapping[str, Any]) -> str:
+def cut(head: Sequence[str], rows: Sequence[Sequence[str]], top: int, what: str, *, right: Sequence[int] = ()) -> str:
+    """A table of the first rows, and the number of the others in words."""
+    shown = table(head, rows[:top], right=right)
+    return f"{shown}\n{len(rows) - top:,} more {what}." if len(rows) > top else shown
+
+
+def measured(document: Mapping[str, Any], top: int) -> str:
     """A measurement's document as a table, with what is flagged and why something has no value."""
     results: list[Mapping[str, Any]] = document["results"]
-    if any("value" not in row for row in results):
-        return "\n".join(f"{_group(row)}{row.get('result')}" for row in results)
     names = list(dict.fromkeys(name for row in results for name in row["group"]))
     several = len({row["quantity"] for row in results}) > 1
     head = [*names, *(["quantity"] if several else []), str(document["metric"]), "interval", "n", "notes"]
@@ -84,7 +88,7 @@ def measured(document: Mapping[str, Any]) -> str:
         for row in results
     ]
     at = len(names) + several
-    return "\n".join([table(head, rows, right=(at, at + 1, at + 2)), *_below(document, results)])
+    return "\n".join([cut(head, rows, top, "groups", right=(at, at + 1, at + 2)), *_below(document, results)])
 
 
 def _below(document: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -123,8 +127,3 @@ def _label(row: Mapping[str, Any], name: str) -> str:
     if value is None:
         return "(direct)" if "direct" in row["flags"] else "(none)"
     return " → ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
-
-
-def _group(row: Mapping[str, Any]) -> str:
-    values = ", ".join(str(value) for value in row["group"].values())
-    return f"{values}\n" if values else ""

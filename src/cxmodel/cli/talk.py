@@ -11,6 +11,8 @@ import click
 
 Format = Literal["text", "json"]
 NO_ANSWER: Final = 1
+SELECTED: Final = "cxmodel.selected"
+"""Under this name a command's context keeps how many journeys were selected, and of how many."""
 
 
 class Failure(click.ClickException):
@@ -48,6 +50,8 @@ def deliver(
 ) -> None:  # fmt: skip
     """Hand a result over: to a file in the form its ending asks for, and to stdout in the form asked for.
 
+    Where journeys were selected, the document says of how many; where none was left, there is no answer.
+
     Args:
         result: What the exporters get.
         text: It for people.
@@ -55,12 +59,18 @@ def deliver(
         format_: ``"text"`` or ``"json"``; None for text, or for nothing where a file is written.
         out: The file.
     """
+    context = click.get_current_context()
+    selected: Mapping[str, int] | None = context.meta.get(SELECTED)
+    if selected is not None:
+        document = {**document, "population": {**(document.get("population") or {}), "selected": selected}}
     if out is not None:
         write(result, text, document, out)
     if format_ == "json":
         click.echo(as_json(document))
     elif format_ == "text" or out is None:
         click.echo(text)
+    if selected is not None and not selected["journeys"]:
+        context.exit(NO_ANSWER)
 
 
 def write(result: object, text: str, document: Mapping[str, Any], out: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from cxmodel.analysis.credits import CreditComparison, CreditTable
 from cxmodel.analysis.driver_results import DriverTable
-from cxmodel.analysis.funnels import FunnelStep, FunnelTable
+from cxmodel.analysis.funnels import FunnelTable
 from cxmodel.analysis.impact_results import ImpactTable
 from cxmodel.analysis.paths import Path, PathTable, Remainder, TopPaths
 from cxmodel.analysis.priority_results import PriorityTable
 from cxmodel.analysis.transitions import TransitionTable
 from cxmodel.errors import DocumentError, listed
+from cxmodel.exporters.analyses import KINDS, READ, Analysis, analysis_body, analysis_of, record_of
 from cxmodel.exporters.columns import transitions_body, transitions_of
 from cxmodel.exporters.impacts import impact_body, impact_of
 from cxmodel.exporters.measures import (
@@ -30,7 +31,6 @@ from cxmodel.exporters.measures import (
     estimate_row,
     origin_of,
     origin_record,
-    read_estimate,
     single_estimate_of,
 )
 from cxmodel.exporters.parsing import Place
@@ -47,8 +47,8 @@ def document(obj: object, *, metric: str = "value") -> Record:
     """The document of a result: plain values, with its schema.
 
     Args:
-        obj: A graph, an estimate, a breakdown, paths, a funnel, transitions, credits, or a dict of named ones. Any
-            other result is told by its ``to_dict``, and cannot be read back.
+        obj: A graph, an estimate, a breakdown, paths, a funnel, transitions, credits, a path analysis, or a dict of
+            named ones. Any other result is told by its ``to_dict``, and cannot be read back.
         metric: What a single estimate measures; it does not know its name.
 
     Raises:
@@ -88,6 +88,8 @@ def _measure_body(obj: object, metric: str) -> Record:
         return impact_body(obj)
     if isinstance(obj, Breakdown) and not isinstance(obj, (DriverTable, PriorityTable)):
         return breakdown_body(obj, document)
+    if isinstance(obj, Analysis):
+        return analysis_body(obj, None if metric == "value" else metric)
     to_dict = getattr(obj, "to_dict", None)
     told = plain(obj if to_dict is None else to_dict(), type(obj).__name__)
     row = {"group": {}, "quantity": metric, "result": told}
@@ -164,22 +166,19 @@ def _funnel_body(funnel: FunnelTable) -> Record:
 
 
 def _read_funnel(root: Place) -> FunnelTable:
-    origin = origin_of(root.get("population"))
-    steps = tuple(
-        FunnelStep(
-            touchpoint=step["touchpoint"].text(), reached=step["reached"].whole(),
-            of_first=read_estimate(step["of_first"], origin), of_previous=read_estimate(step["of_previous"], origin),
-            wait_median_s=step.get("wait_median_s").number_or_none(),
-        )
-        for step in root["steps"]
-    )  # fmt: skip
-    return FunnelTable(
-        journeys=root["journeys"].whole(), steps=steps, within_s=root.get("within_s").number_or_none(), origin=origin
-    )
+    return record_of(root, FunnelTable, origin_of(root.get("population")))
 
 
 def _read_measure(root: Place) -> object:
-    kind = root["kind"].one_of(("breakdown", "credit", "credits", "estimate", "impact", "other"))
+    known = ("breakdown", "credit", "credits", "estimate", "impact", "other", *KINDS.values())
+    kind = root["kind"].one_of(known)
+    if kind in READ:
+        return analysis_of(root)
+    if kind in KINDS.values():
+        raise DocumentError(
+            f"{root.path} is of the kind {kind!r}, which is written in summary and not read back",
+            hint="Read $.results[0].result with json.loads",
+        )
     if kind == "other":
         raise DocumentError(
             f"{root.path} is the result of {root['metric'].text()!r}, whose class only its plugin knows",

@@ -6,56 +6,41 @@ import json
 import re
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from attrs import frozen
 
-from cxmodel.analysis.bottlenecks import BottleneckTable
-from cxmodel.analysis.comparing import Comparison
 from cxmodel.analysis.credits import CreditComparison
-from cxmodel.analysis.decomposition import Contributions, Decomposition
-from cxmodel.analysis.drift import Drift
-from cxmodel.analysis.emotion_curve import CurveTable
-from cxmodel.analysis.forecasts import ForecastCheck
-from cxmodel.analysis.funnels import FunnelTable
-from cxmodel.analysis.orders import OrderTable
-from cxmodel.analysis.paths import PathTable, TopPaths
-from cxmodel.analysis.peak_end_fit import PeakEndFit
-from cxmodel.analysis.positions import Position, PositionTable
-from cxmodel.analysis.silos import SiloTable
-from cxmodel.analysis.standardising import LikeForLike
-from cxmodel.analysis.surprises import SurpriseTable
-from cxmodel.analysis.time_to import TimeToGoal
 from cxmodel.analysis.transitions import TransitionTable
-from cxmodel.analysis.voices import Voices
-from cxmodel.analysis.what_if import Change, TimeChange, WhatIf
 from cxmodel.errors import DocumentError, SourceNotFoundError
 from cxmodel.exporters.documents import document, result
 from cxmodel.exporters.parsing import parsed
-from cxmodel.graph import JourneyGraph
 from cxmodel.model.breakdowns import Breakdown
-from cxmodel.model.estimates import Estimate
 from cxmodel.plugins.bases import Exporter
 
 # "<" would end a script element, the two separators a line of script, and half of a surrogate pair has no UTF-8
 _UNSAFE: Final = re.compile("[<\u2028\u2029\ud800-\udfff]")
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A result that can tell itself: built in, or a plugin's."""
+
+    def to_dict(self) -> Any:
+        """It as an object of JSON."""
+        ...
+
+
 @frozen(kw_only=True)
 class JsonExporter(Exporter[Any]):
-    """Graphs, estimates, breakdowns, paths, funnels, transitions and credits as JSON; a dict of them as a bundle.
+    """Every result as JSON, whatever has ``to_dict``; a dict of them as a bundle.
 
     The text can stand inside a script element of an HTML page as it is.
     """
 
     name: ClassVar[str] = "json"
     extensions: ClassVar[tuple[str, ...]] = (".json",)
-    takes: ClassVar[tuple[type, ...]] = (
-        JourneyGraph, Breakdown, Estimate, TopPaths, PathTable, FunnelTable, TransitionTable, CreditComparison, dict,
-        SurpriseTable, BottleneckTable, TimeToGoal, PeakEndFit, CurveTable, SiloTable,
-        Comparison, Contributions, Decomposition, Drift, LikeForLike, Voices,
-        OrderTable, ForecastCheck, Position, PositionTable, WhatIf, Change, TimeChange,
-    )  # fmt: skip
+    takes: ClassVar[tuple[type, ...]] = (Told, Breakdown, TransitionTable, CreditComparison, dict)
 
     def write(self, obj: object, extension: str) -> bytes:
         """UTF-8 text, indented by two."""
