@@ -62,6 +62,12 @@ class SourceNotFoundError(CxmodelError, FileNotFoundError):
     code = "source_not_found"
 
 
+class UnwritableError(CxmodelError, OSError):
+    """A file or folder that cannot be written."""
+
+    code = "unwritable"
+
+
 class NoRowsError(CxmodelError, ValueError):
     """Nothing was left to work with after the bad rows were counted."""
 

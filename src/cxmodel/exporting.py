@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from os import PathLike
 from pathlib import Path
 
 from attrs import frozen
 
+from cxmodel.data.writing import write
 from cxmodel.errors import InvalidValueError, NotMeasurableError, UnknownNameError, unknown
 from cxmodel.plugins.bases import Exporter
 from cxmodel.plugins.registry import InstalledPlugin, default_registry
@@ -58,7 +58,7 @@ def export(obj: object, path: str | PathLike[str], *, exporter: str | None = Non
         made = class_(**options)
         reason = made.missing(obj, extension)
         if reason is None:
-            _write(target, made.write(obj, extension))
+            write(target, made.write(obj, extension))
             return Exported(path=target, exporter=class_.name, skipped=tuple(skipped))
         skipped.append((class_.name, reason))
     raise NotMeasurableError("; ".join(f"{name}: {reason}" for name, reason in skipped))
@@ -67,17 +67,6 @@ def export(obj: object, path: str | PathLike[str], *, exporter: str | None = Non
 def installed_plugins() -> list[InstalledPlugin]:
     """Metrics, exporters and readers that are there, from where, and what is broken and why."""
     return default_registry().installed()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: a file that is half written is never seen under its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _extension(path: Path) -> str:

@@ -437,10 +437,21 @@ class Journeys(Measurable):
         """Write the prepared journeys into a folder, so that `open_journeys` has them at once.
 
         All or nothing: a process that dies leaves what was there before. The table of transitions is written beside
-        them, so that the graph of what is opened is there at once.
+        them, so that the graph of what is opened is there at once. What became of attached answers and joined tables
+        is kept too.
+
+        Args:
+            path: The folder: a new or an empty one, or one of prepared journeys, which are replaced.
+
+        Raises:
+            InvalidValueError: When the folder holds something else.
+            FullDiskError: There is no room.
+            UnwritableError: It cannot be written there.
         """
         here = self._here("save")
-        storage.save(here, Path(path), kept_table(self.transitions()) if self.facts.events else None)
+        table = kept_table(self.transitions()) if self.facts.events else {}
+        prepared = storage.Prepared(population=here, attached=self.attached, matched=self.matched, results=table)
+        storage.save(prepared, Path(path))
 
     def _then(
         self, step: Step, *, saying: str | None = None, window: tuple[str | None, str | None] | None = None

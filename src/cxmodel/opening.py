@@ -75,6 +75,8 @@ def read_events(
         preset: Name of a reader, instead of ``customer``, ``touchpoint``, ``time`` and ``journey``.
         tz: Zone of times that name none (``"Europe/Berlin"``).
         memory_limit: Limit of memory (``"2GB"``); what does not fit waits in temporary files, with the same answers.
+            The engine that reads is left 256 MiB in any case; the reading says where the limit cannot be kept. Without
+            one, logs that do not fit into what the machine or the container leaves go through temporary files too.
 
     Returns:
         The journeys, prepared once.
@@ -128,6 +130,8 @@ def _rules(rules: Iterable[object], unmatched: str) -> tuple[Rule, ...]:
 def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys:
     """Open journeys that `Journeys.save` prepared; the arrays are mapped into memory, not read.
 
+    What was opened goes on working when others are saved in their place.
+
     Args:
         path: The folder.
         verify: Compare checksums first; a truncated or altered file is refused.
@@ -136,9 +140,9 @@ def open_journeys(path: str | PathLike[str], *, verify: bool = True) -> Journeys
         SourceNotFoundError: No such folder.
         DocumentError: Cut short, altered, or of another version.
     """
-    population = storage.load(Path(path), verify=verify)
-    journeys = Journeys(population)
-    table = table_kept(storage.results_of(Path(path)), population.origin)
+    prepared = storage.load(Path(path), verify=verify)
+    journeys = Journeys(prepared.population, prepared.attached, prepared.matched)
+    table = table_kept(prepared.results, prepared.population.origin)
     if table is not None:
         journeys.known[KEPT] = table
     return journeys

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from cxmodel.data import events
 from cxmodel.data.roles import Roles
-from cxmodel.data.sources import as_text, connect, engine_reads, paths_of
+from cxmodel.data.sources import as_text, engine_reads, large_engine, paths_of
 from cxmodel.data.spooling import Spool
 from cxmodel.errors import CxmodelError, InvalidValueError, NoRowsError, UnreadableSourceError, listed
 from cxmodel.model.readings import Count, Example, Reading
@@ -119,7 +119,7 @@ def read(
         raise UnreadableSourceError(
             f"the reader {class_.name!r} reads files, not a {type(source).__name__}", hint="Give a path or a glob"
         )
-    with connect(memory_limit) as connection:
+    with large_engine(memory_limit) as connection:
         intake = _Intake(Spool(connection, list(_RESERVED)))
         reader = class_()
         for path in paths:

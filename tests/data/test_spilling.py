@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 import cxmodel as cx
+from cxmodel.data.folders import sweep
 from cxmodel.data.sizes import parse_bytes
-from cxmodel.data.temporary import FullDiskError, sweep
+from cxmodel.data.temporary import FullDiskError
 from cxmodel.errors import InvalidValueError
 
 GOAL = cx.Goal("purchase", touchpoints=["purchase"])
@@ -104,9 +105,37 @@ def test_a_full_disk_is_told_and_nothing_stays(log: Path, monkeypatch: pytest.Mo
     )
     child = subprocess.run([sys.executable, "-c", script, str(log)], capture_output=True, text=True, check=True)
     assert child.stdout.startswith(f"{FullDiskError.code} | there is no room")
+    assert child.stdout.count("there is no room") == child.stdout.count("TMPDIR") == 1
     assert "TMPDIR" in child.stdout
     assert not [each for each in Path(tempfile.gettempdir()).glob("cxmodel-spill-*") if str(child.args) in each.name]
     assert spilled() == []
+
+
+def test_few_files_are_open_at_once(log: Path) -> None:
+    """Partitions are many more than the files that some systems let a process open."""
+    script = (
+        "import resource, sys, cxmodel as cx\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))\n"
+        "j = cx.read_events(sys.argv[1], customer='who', touchpoint='what', time='at', memory_limit='20MB')\n"
+        "print(len(j.population.parts), j.facts.events)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", script, str(log)], capture_output=True, text=True, check=True)
+    blocks, events = map(int, child.stdout.split())
+    assert blocks > 50
+    assert events == 2_000_000
+
+
+def test_a_customer_beyond_the_limit_is_told() -> None:
+    import duckdb
+    import numpy as np
+
+    customer = np.where(np.arange(300_000) % 10 < 8, 0, np.arange(300_000))
+    log = duckdb.connect()
+    log.register("log", {"who": customer, "i": np.arange(300_000)})
+    source = log.sql("SELECT who, 'step ' || i % 9 AS what, make_timestamp(i) AS at FROM log")
+    journeys = cx.read_events(source, customer="who", touchpoint="what", time="at", memory_limit="5MB")
+    log.close()
+    assert any("one customer has 240,000 events" in note for note in journeys.reading.notes)
 
 
 def test_what_a_killed_process_left_is_swept(log: Path, tmp_path: Path) -> None:

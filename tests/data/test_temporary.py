@@ -12,7 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from cxmodel.data import temporary
-from cxmodel.data.temporary import FullDiskError, SpillFolder
+from cxmodel.data.temporary import FullDiskError, SpillFolder, let_go
 
 
 @frozen(eq=False)
@@ -64,9 +64,24 @@ def test_a_large_state_waits_in_files_without_a_name() -> None:
     assert same(waiting, large), "what is mapped outlives its folder"
 
 
-def test_a_disk_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = SpillFolder(0)
     monkeypatch.setattr(temporary, "_SMALL", 1)
     folder.close()
-    with pytest.raises(FullDiskError, match="no room"):
+    with pytest.raises(FullDiskError, match="not possible to write temporary files"):
         folder.settled(state(10))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells how many pages of files are held")
+def test_pages_of_files_are_let_go() -> None:
+    def held() -> int:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("RssFile:")[1].split()[0]) * 1024
+
+    waiting = SpillFolder(0).settled(np.ones(5_000_000))
+    before = held()
+    assert waiting.sum() == 5_000_000
+    assert held() - before > 30_000_000
+    let_go([waiting[10:], np.ones(3)])
+    assert held() - before < 5_000_000
+    assert waiting.sum() == 5_000_000

@@ -421,3 +421,27 @@ def test_ids_of_every_type_meet_their_answers(spark: SparkSession, kind: str) ->
     given = [{"who": name, "score": 9} for name in names]
     asked = far.with_responses(cx.read_responses(given, customer="who", score="score", scale=cx.Scale.nps()))
     assert str(asked.attached) == f"{len(names)} answers: 0 about a touchpoint, {len(names)} about a journey"
+
+
+# two and two have one hash of the reading engine, or one key by which partitions are told
+COLLIDING = (("RkzBZsAr9fo2q0Ic", "8O2FsMJ6k83IO6hh"), ("wzJIgiIR5fbNw02u", "OV5clSDdFf8M6Wme"))
+
+
+@pytest.mark.parametrize("ids", COLLIDING, ids=["engine", "house"])
+def test_ids_that_collide_stay_apart(spark: SparkSession, ids: tuple[str, str]) -> None:
+    """Customers who share a key share a partition, and stay two; so do their journeys and touchpoints."""
+    table = pd.DataFrame({
+        "who": [ids[i % 2] for i in range(12)], "trip": [ids[i // 2 % 2] for i in range(12)],
+        "what": [ids[i // 3 % 2] for i in range(12)], "at": [START + timedelta(hours=i) for i in range(12)],
+    })  # fmt: skip
+    roles: Mapping[str, Any] = {"customer": "who", "journey": "trip", "touchpoint": "what", "time": "at"}
+    given = [{"who": who, "trip": trip, "score": 9 * i} for i, who in enumerate(ids) for trip in ids]
+    asked = cx.read_responses(given, customer="who", journey="trip", score="score", scale=cx.Scale.nps())
+    there, here = (
+        cx.read_events(log, **roles).with_responses(asked) for log in (spark.createDataFrame(table), table)
+    )  # fmt: skip
+    assert (here.facts.customers, here.facts.journeys) == (2, 4)
+    assert str(here.attached) == "4 answers: 0 about a touchpoint, 4 about a journey"
+    assert (there.facts, there.attached) == (here.facts, here.attached)
+    assert there.population.origin == here.population.origin
+    assert_same(there.measure(Transitions(), Paths()), here.measure(Transitions(), Paths()), "colliding")

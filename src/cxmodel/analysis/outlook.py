@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from cxmodel.analysis.positions import LEFT, NextStep, Position, PositionTable, Stay, duration, position_table
 from cxmodel.data.times import instant
+from cxmodel.data.writing import write
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.estimates import Estimate, Flag, Interval, Origin, no_value
 from cxmodel.model.goals import Goal
@@ -186,8 +187,8 @@ class Outlook:
         return outlook_document(self)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write it as versioned JSON; `open_outlook` reads it."""
-        Path(path).write_text(json.dumps(self.to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        """Write it as versioned JSON, all or nothing; `open_outlook` reads it."""
+        write(Path(path), (json.dumps(self.to_dict(), allow_nan=False) + "\n").encode())
 
     def __str__(self) -> str:
         return (

@@ -179,8 +179,9 @@ class PathChain(SumTally[ChainTable]):
         )
         return ChainTable(
             goal=self.goal.name, journeys=entropy.n, goal_share=solved.goal_share, entropy=entropy,
-            effective=_effective(entropy), events=events, visits=solved.visited([names[s] for s in integers(steps.states)]),
-            shown=shown, other=max(solved.goal_share - sum(each.probability for each in shown), 0.0),
+            effective=_effective(entropy), events=events, shown=shown,
+            visits=solved.visited([names[s] for s in integers(steps.states)]),
+            other=max(solved.goal_share - sum(each.probability for each in shown), 0.0),
             origin=cells.origin,
         )  # fmt: skip
 

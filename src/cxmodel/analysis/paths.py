@@ -25,7 +25,7 @@ from cxmodel.stats.arrays import (
     mix,
     offsets_of,
     picked,
-    ranges,
+    same_ranges,
     windows,
 )
 from cxmodel.tallies.cells import Cells
@@ -34,6 +34,7 @@ from cxmodel.tallies.metrics import Tally
 _FEW: Final = 500_000
 _GROWTH: Final = 4
 _AT_ONCE: Final = 2**21
+_STRETCH: Final = 2**15
 
 
 @frozen
@@ -315,22 +316,24 @@ def _grouped(keys: Keys, offsets: Ints, codes: NDArray[Any], counts: Ints | None
 
 def path_keys(offsets: Ints, codes: NDArray[Any], seed: int) -> Keys:
     """64-bit hash of each sequence: a sum of mixed (code, position) pairs, so no table of positions is needed."""
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    position = np.arange(codes.size, dtype=np.uint64) - np.repeat(starts, lengths).astype(np.uint64)
-    position *= np.uint64(0xD1342543DE82EF95)
-    position += codes
-    return np.add.reduceat(mix(position, seed), starts)
+    keys = np.empty(offsets.size - 1, np.uint64)
+    for a, b in windows(np.diff(offsets), _STRETCH):
+        begin, lengths = offsets[a], np.diff(offsets[a : b + 1])
+        stretch = codes[begin : offsets[b]]
+        starts = offsets[a:b] - begin
+        position = np.arange(stretch.size, dtype=np.uint64)
+        position -= np.repeat(starts, lengths).view(np.uint64)
+        position *= np.uint64(0xD1342543DE82EF95)
+        position += stretch
+        np.add.reduceat(mix(position, seed), starts, out=keys[a:b])
+    return keys
 
 
 def _all_equal(offsets: Ints, codes: NDArray[Any], rows: Ints, twins: Ints) -> bool:
     """Whether each of these sequences equals its twin, code by code."""
-    starts, lengths = offsets[:-1], np.diff(offsets)[rows]
-    if (lengths != np.diff(offsets)[twins]).any():
-        return False
-    return all(
-        np.array_equal(codes[ranges(starts[rows[a:b]], lengths[a:b])], codes[ranges(starts[twins[a:b]], lengths[a:b])])
-        for a, b in windows(lengths, _AT_ONCE)
-    )
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    mine = lengths[rows]
+    return np.array_equal(mine, lengths[twins]) and same_ranges(codes, starts[rows], starts[twins], mine)
 
 
 def _ranked(variants: Variants, touchpoints: int) -> Ints:

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block
+from cxmodel.data.temporary import let_go
 from cxmodel.stats.arrays import Bools, Ints, compress, counting_sorted, few, offsets_of, ranges, windows
 from cxmodel.stats.floats import Floats
 from cxmodel.stats.medians import grouped_medians, median_of_pieces
@@ -70,7 +71,7 @@ def waits_of(block: Block, width: int) -> Waits:
         ends = np.where(block.until == np.iinfo(np.int64).min, block.time, block.until)
     waits, skips = block.time[1:] - ends[:-1], None if block.removed is None else block.removed[1:] > 0
     within = width * width
-    if few(within, block.events) and within < 2**31 - 1:
+    if few(4 * within, block.events) and within < 2**31 - 1:
         codes = block.touchpoint[:-1].astype(np.int32)
         codes *= width
         codes += block.touchpoint[1:]
@@ -115,6 +116,14 @@ def edges_of(parts: Sequence[Waits]) -> Edges:
     def some(window: tuple[int, int]) -> tuple[Floats | Ints, Floats]:
         a, b = window
         inside = [part.between(int(edge[a]), int(edge[b - 1])) for part in parts]
+        try:
+            return summed(a, b, inside)
+        finally:
+            let_go(
+                part.waits for part in inside
+            )  # of waits in files, those of all windows would be as large as the log
+
+    def summed(a: int, b: int, inside: Sequence[Waits]) -> tuple[Floats | Ints, Floats]:
         if sizes[a] > _AT_ONCE:
             pieces = [part.waits for part in inside if part.waits.size]
             return _total(pieces), np.array([median_of_pieces(pieces)])

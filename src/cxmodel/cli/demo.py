@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from attrs import field, frozen
 
-from cxmodel.cli.talk import as_json, document_of, say
+from cxmodel.cli.talk import as_json, document_of, say, write_text
 from cxmodel.errors import CxmodelError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Folder:
     def keep_measured(self, result: object, metric: str, name: str) -> None:
         """Keep a measurement as JSON."""
         path = self.path / name
-        path.write_text(as_json(document_of(result, metric)) + "\n", encoding="utf-8")
+        write_text(path, as_json(document_of(result, metric)))
         self.written.append(path)
 
 

@@ -67,9 +67,7 @@ def write(result: object, text: str, document: Mapping[str, Any], out: Path) -> 
     """Write a result to a file; text and JSON are as on stdout, every other ending is an exporter's."""
     ending = out.suffix.lower()
     if ending in (".json", ".txt"):
-        content = as_json(document) if ending == ".json" else text
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(content + "\n", encoding="utf-8")
+        write_text(out, as_json(document) if ending == ".json" else text)
         say(f"Wrote {out}")
         return
     from cxmodel.exporting import export
@@ -78,3 +76,10 @@ def write(result: object, text: str, document: Mapping[str, Any], out: Path) -> 
     for name, reason in done.skipped:
         say(f"Note: {name} was not used: {reason}")
     say(f"Wrote {done.path} (by {done.exporter})")
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a text and the end of its last line, all or nothing."""
+    from cxmodel.data.writing import write
+
+    write(out, f"{text}\n".encode())

@@ -25,7 +25,7 @@ from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming, check, renaming_of
 from cxmodel.data.roles import Roles
 from cxmodel.data.rows import Scan, collected, prepare
-from cxmodel.data.sources import open_tables
+from cxmodel.data.sources import ENGINE_NEEDS, open_tables
 from cxmodel.data.spilling import SpillShelf, spill_limit
 from cxmodel.data.storage import block_arrays, block_of, read_arrays, write_arrays
 from cxmodel.data.temporary import SpillFolder, full_disk
@@ -33,7 +33,7 @@ from cxmodel.data.texts import Texts
 from cxmodel.errors import InvalidValueError, NoRowsError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import Reading
-from cxmodel.stats.arrays import Ints, Keys, distinct_codes, mix, smallest_unsigned
+from cxmodel.stats.arrays import Ints, Keys, distinct_codes, mix, smallest_unsigned, windows
 from cxmodel.typing import Source
 
 
@@ -104,7 +104,8 @@ def _vocabulary(scan: Scan, renaming: Renaming | None) -> Vocabulary:
 def _in_memory(scan: Scan, roles: Roles) -> Intake:
     rows = collected(scan)
     renaming = renaming_of(rows.labels["touchpoint"].names[1:], roles)
-    events, renaming, counts = events_of(rows.arrays, rows.labels, roles, renaming)
+    marks = {f"{role}:mark": absent for role, absent in rows.absent.items()}
+    events, renaming, counts = events_of({**rows.arrays, **marks}, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
     if not events.time.size:
         raise NoRowsError("no event could be kept", hint=str(reading))
@@ -127,7 +128,8 @@ def events_of(
     events, counts = event_rows(arrays, labels), dict[str, int]()
     if roles.lifecycle is not None:
         rule = Lifecycle.of(labels["lifecycle"], roles.lifecycle)
-        events, counts = pair(events, rule, arrays["lifecycle"], arrays.get("instance"))
+        instance = [arrays[name] for name in ("instance", "instance:mark") if name in arrays]
+        events, counts = pair(events, rule, arrays["lifecycle"], instance)
     events, wrong = ends_after_begins(events)
     counts |= wrong
     return events if renaming is None else renaming.renamed(events), renaming, counts
@@ -140,31 +142,55 @@ def counted(counts: Mapping[str, int]) -> list[str]:
 
 def _spilled(scan: Scan, roles: Roles, limit: float) -> MemoryPopulation:
     """The population of blocks on disk: rows go through one file per partition of customers."""
-    folder, labels = SpillFolder(limit), scan.labels()
+    folder = SpillFolder(limit)
+    try:
+        return _by_partition(scan, roles, folder)
+    except BaseException as error:
+        # whoever keeps the error keeps all that it passed through: the folder must not wait for that
+        folder.close()
+        if isinstance(error, OSError):
+            raise full_disk(error) from None
+        raise
+
+
+def _by_partition(scan: Scan, roles: Roles, folder: SpillFolder) -> MemoryPopulation:
+    labels = scan.labels()
     renaming = renaming_of(labels["touchpoint"].names[1:], roles)
     vocabulary = _vocabulary(scan, renaming)
     shelf = SpillShelf(scan, folder.path, folder.rows_per_block)
     counts: Counter[str] = Counter()
     blocks: list[Callable[[], Block]] = []
-    try:
-        scan.run(shelf, shelf.tally)
-        shelf.flush()
-        shelf.close()
-        for number, arrays in shelf.partitions():
-            events, renaming, met = events_of(arrays, labels, roles, renaming)
-            counts.update(met)
-            for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
-                entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
-                blocks.append(partial(_stored, folder, entry, vocabulary))
-    except OSError as error:
-        folder.close()
-        raise full_disk(folder.path, error) from None
+    largest = 0
+    scan.run(shelf, shelf.tally)
+    shelf.flush()
+    for number, arrays in shelf.partitions():
+        events, renaming, met = events_of(arrays, labels, roles, renaming)
+        counts.update(met)
+        for i, block in enumerate(group(events, vocabulary, rows_per_block=2 * folder.rows_per_block)):
+            entry = write_arrays(folder.path / f"block-{number:05d}-{i}.bin", block_arrays(block))
+            blocks.append(partial(_stored, folder, entry, vocabulary))
+            largest = max(largest, int(np.diff(block.journey_offsets[block.customer_offsets]).max()))
     reading = scan.reading(shelf.tally, shelf.kept)
     reading = reading if renaming is None else renaming.told(reading)
     if not blocks:
         raise NoRowsError("no event could be kept", hint=str(reading))
-    reading = reading.noting(*counted(counts), f"{len(blocks):,} blocks of journeys wait on disk, not in memory")
+    beyond = _beyond(folder, largest)
+    reading = reading.noting(
+        *counted(counts), *beyond, f"{len(blocks):,} blocks of journeys wait on disk, not in memory"
+    )
     return evolve(finished(StoredParts(blocks), vocabulary, roles, reading, renaming), keeper=folder)
+
+
+def _beyond(folder: SpillFolder, largest: int) -> list[str]:
+    """What cannot keep to the limit, in words."""
+    notes = []
+    if folder.limit < ENGINE_NEEDS:
+        notes.append(f"the engine that reads may take {ENGINE_NEEDS >> 20} MiB, more than the limit of memory")
+    if not folder.fits(largest):
+        notes.append(
+            f"one customer has {largest:,} events, which are looked at together: more than the limit of memory holds"
+        )
+    return notes
 
 
 def _stored(folder: SpillFolder, entry: dict[str, Any], vocabulary: Vocabulary) -> Block:
@@ -301,15 +327,34 @@ def giants(block: Block) -> list[str]:
 
 
 def key_sum(block: Block, names: Keys) -> int:
-    """What a block adds to the fingerprint; the touchpoints by the keys of their names."""
+    """What a block adds to the fingerprint: a key of each customer's journeys, each of which is a key of its events.
+
+    Keys are summed before they are mixed, so no order of events, journeys and customers matters, but who had which.
+
+    Args:
+        block: Whole customers.
+        names: Keys of the touchpoints' names.
+    """
     times, total = block.time.view(np.uint64), 0
-    for start in range(0, block.events, STRETCH):
-        stretch = slice(start, start + STRETCH)
-        keys = mix(times[stretch] ^ names[block.touchpoint[stretch]])
-        total += int(np.add.reduce(keys, dtype=np.uint64))
+    for a, b in windows(np.diff(block.journey_offsets[block.customer_offsets]), STRETCH):
+        journeys_of = block.customer_offsets[a : b + 1]
+        events_of_each = block.journey_offsets[journeys_of[0] : journeys_of[-1] + 1]
+        rows = slice(int(events_of_each[0]), int(events_of_each[-1]))
+        events = mix(times[rows] ^ names[block.touchpoint[rows]])
+        journeys = mix(_sums(events, events_of_each), 1)
+        customers = mix(_sums(journeys, journeys_of), 2)
+        total += int(np.add.reduce(customers, dtype=np.uint64))
     return total
 
 
+def _sums(keys: Keys, offsets: Ints) -> Keys:
+    """The sum of the keys of each segment, modulo 2⁶⁴; offsets count from the first of them."""
+    before = np.zeros(keys.size + 1, np.uint64)
+    np.cumsum(keys, out=before[1:])
+    sums: Keys = np.diff(before[offsets - offsets[0]])
+    return sums
+
+
 def digest(total: int) -> str:
-    """The fingerprint of the summed keys: equal for the same events, whatever the order of rows and touchpoints."""
+    """The fingerprint of the summed keys: equal for the same events in the same journeys, in whatever order of rows."""
     return hashlib.blake2b((total % 2**64).to_bytes(8, "little"), digest_size=8).hexdigest()

@@ -54,8 +54,12 @@ def text_of(column: str, type_: str) -> str:
 
 
 def hash_of(text: str, salt: int) -> str:
-    """The engine's 64-bit hash of a text, of a missing one too; another salt gives another hash."""
-    return f"hash({text})" if salt == 0 else f"hash({text}, {salt})"
+    """The engine's 64-bit hash of a text, of a missing one too; another salt parts texts that had one hash.
+
+    The salt goes before the text: ``hash(text, salt)`` hashes the two apart and combines the hashes, so that equal
+    hashes stay equal under every salt.
+    """
+    return f"hash({text})" if salt == 0 else f"hash('{salt} ' || {text})"
 
 
 def number_of(column: str, type_: str) -> str:

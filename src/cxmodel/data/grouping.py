@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.partitioning import blocks_of, parted
-from cxmodel.stats.arrays import Bools, Ints, Keys, counting_order, dense_codes, mix, offsets_of, segment_of
+from cxmodel.stats.arrays import (
+    Bools,
+    Ints,
+    Keys,
+    counting_order,
+    dense_codes,
+    exact_codes,
+    mix,
+    offsets_of,
+    segment_of,
+)
 
 ROWS_PER_BLOCK: Final = 1_500_000
 ROWS_PER_PART: Final = 200_000
@@ -174,7 +184,7 @@ def _by_journey(
 ) -> tuple[Ints, Ints, NDArray[Any], Keys]:
     """Journeys of each customer, offsets of journeys, the order of rows, and the id of each journey."""
     pair = mix(journey) ^ mix(distinct, 3)[codes]
-    journey_codes, first = _exact_codes(pair, codes, journey)
+    journey_codes, first = exact_codes(pair, codes, journey)
     count = first.size
     began = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(began, journey_codes, time)
@@ -184,22 +194,6 @@ def _by_journey(
     place[rank] = np.arange(count)
     offsets, order = counting_order(place[journey_codes], count)
     return np.bincount(owner, minlength=distinct.size), offsets, order, journey[first[rank]]
-
-
-def _exact_codes(pair: Keys, customer: NDArray[np.int32], journey: Keys) -> tuple[NDArray[Any], Ints]:
-    """Dense codes of (customer, journey) and one row of each; a collision of the mixed key is seen and resolved."""
-    codes, distinct = dense_codes(pair)
-    first = np.full(distinct.size, pair.size)
-    first[codes[::-1]] = np.arange(pair.size)[::-1]
-    if (customer[first[codes]] == customer).all() and (journey[first[codes]] == journey).all():
-        return codes, first
-    order = np.lexsort((journey, customer))
-    fresh = np.ones(pair.size, np.bool_)
-    a, b = order[1:], order[:-1]
-    fresh[1:] = (customer[a] != customer[b]) | (journey[a] != journey[b])
-    exact = np.empty(pair.size, np.int64)
-    exact[order] = np.cumsum(fresh) - 1
-    return exact, order[fresh]
 
 
 def _resort(offsets: Ints, time: Ints, keys: Sequence[NDArray[Any]]) -> Ints | None:

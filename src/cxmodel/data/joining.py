@@ -19,7 +19,7 @@ from cxmodel.data.texts import Identifiers, find
 from cxmodel.errors import InvalidValueError, NoRowsError, UnknownNameError, listed, unknown
 from cxmodel.model.people import Touchpoint
 from cxmodel.model.readings import Matched
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
+from cxmodel.stats.arrays import Bools, Ints, Keys, smallest_unsigned
 from cxmodel.typing import Population, Source
 
 _FEW: Final = 0.05
@@ -32,6 +32,25 @@ class _Facts:
 
     keys: Keys
     row: Ints
+
+
+@frozen(eq=False)
+class _Pairs:
+    """The customers and the journeys that a table names, in order: each pair of the two has a number of its own."""
+
+    customers: Keys
+    journeys: Keys
+
+    def numbers(self, customer: Keys, journey: Keys) -> Keys:
+        """The number of each pair; where the table does not name one of the two, a number that none of its rows has."""
+        rank = _rank(self.customers, customer) * (self.journeys.size + 1) + _rank(self.journeys, journey)
+        return rank.astype(np.uint64)
+
+
+def _rank(ids: Keys, wanted: Keys) -> Ints:
+    """The place of each among ascending ids; their number where it is none of them."""
+    at = np.searchsorted(ids, wanted)
+    return np.where(ids[np.minimum(at, ids.size - 1)] == wanted, at, ids.size)
 
 
 def with_facts(
@@ -65,13 +84,13 @@ def with_facts(
         rows = read_rows(connection, tables, fields, tz=tz)
     if not rows.size:
         raise NoRowsError("no row of the table could be kept", hint=str(rows.reading))
-    keys, found = _keys(population, rows, list(roles))
+    keys, found, pairs = _keys(population, rows, list(roles))
     facts, refused = _distinct(rows, keys, found, columns)
     refused_here = shared_ids(population.parts) if list(roles) == ["journey"] else np.zeros(0, np.uint64)
     blocks, targets, matched = [], 0, 0
     hit = np.zeros(rows.size, np.bool_)
     for block in population.parts:
-        row = _match(block, facts, list(roles), refused_here)
+        row = _match(block, facts, list(roles), pairs, refused_here)
         targets, matched = targets + row.size, matched + int((row >= 0).sum())
         hit[row[row >= 0]] = True
         blocks.append(_joined(block, rows, row, columns))
@@ -96,17 +115,20 @@ def with_facts(
     return evolve(population, parts=blocks, vocabulary=vocabulary, reading=population.reading.noting(note)), report
 
 
-def _keys(population: MemoryPopulation, rows: Rows, roles: Sequence[str]) -> tuple[Keys, Bools]:
-    """One key per row of the table, in the terms of the population."""
-    key, found = np.zeros(rows.size, np.uint64), np.ones(rows.size, np.bool_)
-    for turn, role in enumerate(roles):
+def _keys(population: MemoryPopulation, rows: Rows, roles: Sequence[str]) -> tuple[Keys, Bools, _Pairs | None]:
+    """One key per row of the table, in the terms of the population: an id's own, or the number of a pair of ids."""
+    keys, found = list[Keys](), np.ones(rows.size, np.bool_)
+    for role in roles:
         here = population.vocabulary.customers if role == "customer" else population.vocabulary.journeys
         assert here is not None
         distinct, place = np.unique(rows.arrays[role], return_inverse=True)
         mapped, there = find(here, rows.identifiers[role].texts_of(distinct))
         found &= there[place]
-        key = mapped[place] if not turn else mix(key) ^ mix(mapped[place], 3)
-    return key, found
+        keys.append(mapped[place])
+    if len(keys) == 1:
+        return keys[0], found, None
+    pairs = _Pairs(*(np.unique(each) for each in keys))
+    return pairs.numbers(*keys), found, pairs
 
 
 def _distinct(rows: Rows, keys: Keys, found: Bools, columns: Sequence[str]) -> tuple[_Facts, int]:
@@ -129,15 +151,15 @@ def _unequal(values: NDArray[Any]) -> Bools:
     return np.asarray((values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1])))
 
 
-def _match(block: Block, facts: _Facts, roles: Sequence[str], refused: Keys) -> Ints:
+def _match(block: Block, facts: _Facts, roles: Sequence[str], pairs: _Pairs | None, refused: Keys) -> Ints:
     """(customers or journeys) row of the table for each, or −1."""
     if list(roles) == ["customer"]:
         mine = block.customer
     else:
         assert block.journey_id is not None
         mine = block.journey_id
-        if len(roles) > 1:
-            mine = mix(block.customer[block.customer_of_journey]) ^ mix(mine, 3)
+        if pairs is not None:
+            mine = pairs.numbers(block.customer[block.customer_of_journey], mine)
     if not facts.keys.size:
         return np.full(mine.size, -1)
     at = np.minimum(np.searchsorted(facts.keys, mine), facts.keys.size - 1)

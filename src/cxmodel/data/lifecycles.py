@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from cxmodel.data.blocks import Labels
 from cxmodel.data.grouping import EventRows
 from cxmodel.errors import UnknownNameError, unknown
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix
+from cxmodel.stats.arrays import Bools, Ints, exact_codes, mix
 
 
 @frozen
@@ -32,12 +33,19 @@ class Lifecycle:
 
 
 def pair(
-    rows: EventRows, rule: Lifecycle, lifecycle: NDArray[Any], instance: Keys | None
+    rows: EventRows, rule: Lifecycle, lifecycle: NDArray[Any], instance: Sequence[NDArray[Any]]
 ) -> tuple[EventRows, dict[str, int]]:
     """One event for each pair of a start and a complete row; unpaired ones are counted.
 
     Rows of the same customer, journey, touchpoint (and instance) are paired in order: the first open start with the
-    next complete. A start without an end keeps its time; an end without a start is an event of its own.
+    next complete. Rows without an instance are paired with each other. A start without an end keeps its time; an end
+    without a start is an event of its own.
+
+    Args:
+        rows: The events.
+        rule: Which code says what.
+        lifecycle: (rows,) start, complete or something else.
+        instance: (rows,) its key and where it is missing, if the log has one.
     """
     known = (lifecycle == rule.start) | (lifecycle == rule.complete)
     counts = {"rows are neither start nor complete and were left out": int((~known).sum())}
@@ -68,14 +76,12 @@ def ends_after_begins(rows: EventRows) -> tuple[EventRows, dict[str, int]]:
     return evolve(rows, until=until), {"events end before they begin; their end is taken as unknown": count}
 
 
-def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) -> tuple[Ints, Ints, Bools]:
-    """Rows ordered so that the i-th start and the i-th end of one key are neighbours."""
-    key = mix(rows.customer[kept]) ^ mix(rows.touchpoint[kept].astype(np.uint64), 1)
-    for turn, more in enumerate((rows.journey, instance)):
-        if more is not None:
-            key = mix(key, turn + 2) ^ mix(more[kept], turn + 4)
-    by_kind = np.lexsort((kept, rows.time[kept], ~starts, key))
-    k, s = key[by_kind], starts[by_kind]
+def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Sequence[NDArray[Any]]) -> tuple[Ints, Ints, Bools]:
+    """Rows ordered so that the i-th start and the i-th end of one thing are neighbours."""
+    parts = (rows.customer, rows.touchpoint, rows.journey, *instance)
+    thing = _things([each[kept] for each in parts if each is not None])
+    by_kind = np.lexsort((kept, rows.time[kept], ~starts, thing))
+    k, s = thing[by_kind], starts[by_kind]
     fresh = np.ones(k.size, np.bool_)
     fresh[1:] = (k[1:] != k[:-1]) | (s[1:] != s[:-1])
     index = np.arange(k.size)
@@ -86,6 +92,14 @@ def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Keys | None) 
     kk, tt = k[together], turn_of[together]
     same[1:] = (kk[1:] == kk[:-1]) & (tt[1:] == tt[:-1])
     return order, turn_of[together], same
+
+
+def _things(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """(rows,) one code for the rows of one customer, touchpoint, journey and instance."""
+    key = np.zeros(parts[0].size, np.uint64)
+    for turn, part in enumerate(parts):
+        key = mix(key ^ part.astype(np.uint64, copy=False), turn)
+    return exact_codes(key, *parts)[0]
 
 
 def _pairs(rows: Ints, starts: Bools, turn: Ints, same: Bools) -> tuple[Ints, Ints]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
+_SALTS: Final = 16
 # of 9, 10, 13 or 16 digits: seconds, milliseconds and microseconds of our time, never 20260131 or 20260131235959
 _EPOCH_TEXT: Final = re.compile(r"-?(\d{9,10}|\d{13}|\d{16})(\.\d+)?")
 
@@ -306,6 +307,11 @@ def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _
         if (blank[first] == blank[second]).all() and (texts.take(first).same(texts.take(second)) | blank[first]).all():
             break
         plan.salt += 1
+        if plan.salt == _SALTS:
+            raise InvalidValueError(
+                f"{plan.field.column!r} holds texts with one hash under each of {_SALTS} salts",
+                hint="They were made to collide: look at where they come from",
+            )
     fresh = np.ones(order.size, np.bool_)
     fresh[again + 1] = False
     order = order[fresh]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import math
 import os
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from cxmodel.data.folders import OwnedFolder
+from cxmodel.data.memory import free_memory
 from cxmodel.data.sizes import parse_bytes
+from cxmodel.data.temporary import full_disk
 from cxmodel.errors import (
     InvalidValueError,
     MissingExtraError,
@@ -30,7 +34,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-_LEAST: Final = 512 * 2**20  # what the engine needs to read a CSV file with long lines
+ENGINE_NEEDS: Final = 256 * 2**20  # one thread takes half of it for a buffer of JSON
+_PER_THREAD: Final = 192 * 2**20
+_LINE: Final = 16 * 2**20  # the longest line; without a word about buffers the engine takes 16 lines for each
+_INTERRUPTED: Final = "Query interrupted"
+_DISK: Final = ("failed to offload data block", "No space left on device", "Disk quota exceeded", "File too large")
 _AHEAD: Final = "64MB"
 _CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 _JSON: Final = (
@@ -84,24 +92,51 @@ class Table:
         return place
 
 
-def connect(memory_limit: str | None = None) -> DuckDBPyConnection:
-    """A private engine in memory: it keeps the order of rows, counts in UTC, prints nothing, fetches nothing."""
+@contextmanager
+def connect(memory_limit: str | None = None, *, folder: Path | None = None) -> Generator[DuckDBPyConnection]:
+    """A private engine in memory: it keeps the order of rows, counts in UTC, prints nothing, fetches nothing.
+
+    Args:
+        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left a quarter of a gibibyte in any case, and
+            without a limit half of what is free.
+        folder: Where it puts what does not fit into its memory; None where nothing large is asked of it.
+
+    Raises:
+        FullDiskError: There is no room for what does not fit.
+    """
     import duckdb
 
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "TimeZone": "UTC", "preserve_insertion_order": True,
+    config: dict[str, str | bool] = {
+        "TimeZone": "UTC", "preserve_insertion_order": True, "enable_progress_bar": False,
         "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+        # a stream decodes ahead on all threads as far as this reaches; with the usual 1 MB one waits for the other
+        "streaming_buffer_size": _AHEAD,
+        # without a folder of its own the engine would write into the one that the program runs in
+        "temp_directory": "" if folder is None else str(folder),
     }  # fmt: skip
-    connection = duckdb.connect(":memory:")
-    for key, value in config.items():
-        connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(str(value))}")
-    connection.execute("SET enable_progress_bar = false")
-    # a stream decodes ahead on all threads as far as this reaches; with the usual 1 MB one thread waits for the other
-    connection.execute(f"SET streaming_buffer_size = '{_AHEAD}'")
-    if memory_limit:
-        limit = max(parse_bytes(memory_limit), _LEAST)
-        connection.execute(f"SET memory_limit = {literal(f'{limit}B')}")
-    return connection
+    # what is read needs room beside the engine, and a container's limit is not the machine's
+    limit = max(parse_bytes(memory_limit) if memory_limit else free_memory() / 2, ENGINE_NEEDS)
+    if limit < math.inf:
+        config |= {"memory_limit": f"{limit:.0f}B", "threads": f"{min(limit // _PER_THREAD, os.cpu_count() or 1):.0f}"}
+    with duckdb.connect(":memory:") as connection, _in_our_words("the source"):
+        for key, value in config.items():
+            connection.execute(f"SET {key} = {value if isinstance(value, bool) else literal(value)}")
+        yield connection
+
+
+@contextmanager
+def large_engine(memory_limit: str | None = None) -> Generator[DuckDBPyConnection]:
+    """An engine with a temporary folder for what does not fit into its memory; where there can be none, without."""
+    try:
+        owned = OwnedFolder()
+    except OSError:
+        owned = None
+    try:
+        with connect(memory_limit, folder=None if owned is None else owned.path) as connection:
+            yield connection
+    finally:
+        if owned is not None:
+            owned.close()
 
 
 @contextmanager
@@ -113,26 +148,48 @@ def open_tables(source: Source, wanted: Sequence[str], *, memory_limit: str | No
     Args:
         source: Path, glob, list of them, frame, Arrow object, DuckDB relation or list of dicts.
         wanted: Names of the columns that will be read.
-        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left half a gibibyte in any case.
+        memory_limit: Limit of the engine, for instance ``"2GB"``; it is left a quarter of a gibibyte in any case.
 
     Raises:
         SourceNotFoundError: No such file.
         UnreadableSourceError: Not a table.
         UnknownColumnError: A wanted column is not there.
+        FullDiskError: There is no room for temporary files.
     """
+    with large_engine(memory_limit) as connection:
+        yield connection, list(_tables(connection, source, list(dict.fromkeys(wanted))))
+
+
+@contextmanager
+def _in_our_words(name: str) -> Generator[None]:
+    """Errors of the engine become ours; what is wrong may be the source of this name, or the place for its rows."""
     import duckdb
 
-    connection = connect(memory_limit)
     try:
-        yield connection, list(_tables(connection, source, list(dict.fromkeys(wanted))))
-    except duckdb.OutOfMemoryException:
-        raise InvalidValueError(
-            f"memory_limit={memory_limit!r} is less than the reading engine needs", hint='Write memory_limit="500MB"'
-        ) from None
-    except duckdb.Error as error:
-        raise _unreadable("the source", error) from None
-    finally:
-        connection.close()
+        yield
+    except (duckdb.Error, RuntimeError) as error:
+        told = _told(name, error)
+        if told is None:
+            raise
+        raise told from None
+
+
+def _told(name: str, error: Exception) -> BaseException | None:
+    """What to raise instead of an error of the engine; None for an error of somebody else."""
+    import duckdb
+
+    words = str(error)
+    if _INTERRUPTED in words:
+        # the engine took note of the signal, and tells of it as of an error of its own
+        return KeyboardInterrupt()
+    if any(sign in words for sign in _DISK):
+        return full_disk(OSError(errno.ENOSPC, _first_words(error)))
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return InvalidValueError(
+            "the engine that reads needs more memory than memory_limit= or the machine leaves it",
+            hint='Write memory_limit="500MB" or more, and set TMPDIR to a folder that can be written to',
+        )
+    return _unreadable(name, error) if isinstance(error, duckdb.Error) else None
 
 
 def _tables(connection: DuckDBPyConnection, source: Source, wanted: list[str]) -> Iterator[Table]:
@@ -214,19 +271,17 @@ def _plain(path: str) -> str:
 
 
 def _describe(connection: DuckDBPyConnection, sql: str, name: str) -> dict[str, str]:
-    import duckdb
-
-    try:
+    with _in_our_words(name):
         return {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()}
-    except duckdb.Error as error:
-        raise _unreadable(name, error) from None
 
 
 def _unreadable(name: str, error: Exception) -> UnreadableSourceError:
-    first = str(error).splitlines()[0].split(": ", 1)[-1]
-    if isinstance(error, OSError) and error.strerror:
-        first = error.strerror.lower()
+    first = error.strerror.lower() if isinstance(error, OSError) and error.strerror else _first_words(error)
     return UnreadableSourceError(f"{name} cannot be read: {first}")
+
+
+def _first_words(error: Exception) -> str:
+    return str(error).splitlines()[0].split(": ", 1)[-1]
 
 
 def _check_columns(columns: Mapping[str, str], wanted: list[str], name: str) -> None:
@@ -243,16 +298,12 @@ def _scanned(connection: DuckDBPyConnection, sql: str, name: str, wanted: list[s
 
 def _copied(connection: DuckDBPyConnection, sql: str, name: str, wanted: list[str]) -> Table:
     """A source that is costly, or impossible, to scan twice: its wanted columns go into the engine once."""
-    import duckdb
-
     columns = _describe(connection, sql, name)
     _check_columns(columns, wanted, name)
     copy = quoted(f"copy {connection.execute('SELECT count(*) FROM duckdb_tables()').fetchall()[0][0]}")
     listed = ", ".join(quoted(column) for column in wanted) or "1"
-    try:
+    with _in_our_words(name):
         connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
-    except duckdb.Error as error:
-        raise _unreadable(name, error) from None
     return Table(name=name, sql=copy, columns={column: columns[column] for column in wanted})
 
 
@@ -285,12 +336,8 @@ class _Streams:
 
 
 def _copied_once(connection: DuckDBPyConnection, view: str, name: str, wanted: list[str]) -> Table:
-    import duckdb
-
-    try:
+    with _in_our_words(name):
         connection.execute(f"CREATE TEMP TABLE {quoted(view + ' copy')} AS SELECT * FROM {quoted(view)}")
-    except duckdb.Error as error:
-        raise _unreadable(name, error) from None
     return _scanned(connection, quoted(view + " copy"), name, wanted)
 
 
@@ -327,24 +374,20 @@ def as_text(value: object) -> str | None:
 
 
 def _csv(connection: DuckDBPyConnection, path: str, name: str, wanted: list[str]) -> Table:
-    import duckdb
-
     header, delimiter = _header(path, name)
     _check_columns(dict.fromkeys(header, "VARCHAR"), wanted, name)
     types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
     sql = (
         f"read_csv({literal(_plain(path))}, auto_detect=false, header=true, delim={literal(delimiter)}, quote='\"', "
         f"escape='\"', columns={{{types}}}, store_rejects=true, ignore_errors=true, nullstr='', "
-        f"max_line_size=16777216)"
+        f"max_line_size={_LINE}, buffer_size={2 * _LINE})"
     )
     copy = quoted(f"copy {connection.execute('SELECT count(*) FROM duckdb_tables()').fetchall()[0][0]}")
     listed = ", ".join(quoted(column) for column in wanted) or "1"
     connection.execute("DROP TABLE IF EXISTS reject_errors")
     connection.execute("DROP TABLE IF EXISTS reject_scans")
-    try:
+    with _in_our_words(name):
         connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {listed} FROM {sql}")
-    except duckdb.Error as error:
-        raise _unreadable(name, error) from None
     faults, lost = _csv_faults(connection, name)
     return Table(name=name, sql=copy, columns=dict.fromkeys(wanted, "VARCHAR"), faults=faults, lost=lost)
 
@@ -404,16 +447,16 @@ def _first_line(path: str) -> str:
 
 
 def _first_line_zst(path: str) -> bytes:
-    connection = connect()
-    try:
-        rows = connection.execute(
-            f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', "
-            "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216, strict_mode=false) LIMIT 1"
-        ).fetchall()
-    except Exception as error:
-        raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None
-    finally:
-        connection.close()
+    import duckdb
+
+    with connect() as connection:
+        try:
+            rows = connection.execute(
+                f"SELECT line FROM read_csv({literal(_plain(path))}, auto_detect=false, header=false, delim='\x01', "
+                "quote='', escape='', columns={'line': 'VARCHAR'}, max_line_size=16777216, strict_mode=false) LIMIT 1"
+            ).fetchall()
+        except duckdb.Error as error:
+            raise MissingExtraError(f"{path} cannot be unpacked: {str(error).splitlines()[0]}") from None
     return str(rows[0][0]).encode() if rows else b""
 
 
@@ -434,8 +477,5 @@ def columns_of(source: str) -> list[str]:
             f"{name}: cannot tell the format from the ending",
             hint=f"Known endings: {', '.join((*_CSV, *_JSON, *_PARQUET))}",
         )
-    connection = connect()
-    try:
+    with connect() as connection:
         return list(_describe(connection, f"{reader}({literal(_plain(path))})", name))
-    finally:
-        connection.close()

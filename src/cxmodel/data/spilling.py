@@ -6,38 +6,30 @@ is grouped on its own and written as a block, which is mapped when it is visited
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
+from cxmodel.data.memory import free_memory
 from cxmodel.data.partitioning import partition_of
 from cxmodel.data.rows import Scan, ScanTally
 from cxmodel.data.sizes import parse_bytes
-from cxmodel.data.temporary import full_disk
 from cxmodel.stats.arrays import counting_order
 
 _CHUNK: Final = 1_000_000
-_MOST_BITS: Final = 9  # every partition has an open file
+_MOST_BITS: Final = 9  # more would make each append small
 _BYTES_PER_ROW: Final = 3.5  # what grouping in memory needs, as a multiple of the rows' own arrays
 
 
 def spill_limit(scan: Scan, limit: str | None) -> float | None:
     """Bytes to keep to where grouping this in memory would need more than the limit, or than the machine has left."""
     needed = scan.rows * sum(kind.itemsize for kind in scan.kinds().values()) * _BYTES_PER_ROW
-    most = float(parse_bytes(limit)) if limit else _free_memory()
+    most = float(parse_bytes(limit)) if limit else free_memory()
     return most if needed > most * (0.5 if limit else 0.8) else None
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
 
 
 @define(eq=False)
@@ -60,7 +52,7 @@ class SpillShelf:
     _buffer: dict[str, NDArray[Any]] = field(factory=dict)
     _at: int = 0
     _size: int = 0
-    _files: dict[int, IO[bytes]] = field(factory=dict)
+    _sizes: dict[int, int] = field(factory=dict)
 
     @property
     def bits(self) -> int:
@@ -98,31 +90,31 @@ class SpillShelf:
         self._at = 0
 
     def _append(self, number: int, rows: Mapping[str, NDArray[Any]]) -> None:
-        if number not in self._files:
-            self._files[number] = (self.folder / f"rows-{number:05d}.bin").open("wb")
-        out = self._files[number]
-        try:
-            out.write(np.array([next(iter(rows.values())).size], np.int64).tobytes())
+        size = next(iter(rows.values())).size
+        # opened anew each time: a process may hold few files open at once, on some systems 256
+        with self._path(number).open("ab") as out:
+            out.write(np.array([size], np.int64).tobytes())
             for array in rows.values():
-                out.write(array.tobytes())
-        except OSError as error:
-            raise full_disk(self.folder, error) from None
+                out.write(array.data.cast("B"))
+        self._sizes[number] = self._sizes.get(number, 0) + size
 
-    def close(self) -> None:
-        """Close the files."""
-        for each in self._files.values():
-            each.close()
+    def _path(self, number: int) -> Path:
+        return self.folder / f"rows-{number:05d}.bin"
 
     def partitions(self) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         """Each partition's number and rows, in the order of the source; its file is removed."""
-        kinds = self.scan.kinds()
-        for number in sorted(self._files):
-            path = self.folder / f"rows-{number:05d}.bin"
-            parts: dict[str, list[NDArray[Any]]] = {role: [] for role in kinds}
-            with path.open("rb") as source:
-                while head := source.read(8):
-                    size = int(np.frombuffer(head, np.int64)[0])
-                    for role, kind in kinds.items():
-                        parts[role].append(np.frombuffer(source.read(size * kind.itemsize), kind))
-            yield number, {role: np.concatenate(each) for role, each in parts.items()}
-            path.unlink()
+        for number in sorted(self._sizes):
+            yield number, self._rows(number)
+
+    def _rows(self, number: int) -> dict[str, NDArray[Any]]:
+        """The rows of a partition, read to where they belong: a second copy would not fit for a giant customer."""
+        rows = {role: np.empty(self._sizes[number], kind) for role, kind in self.scan.kinds().items()}
+        path, at = self._path(number), 0
+        with path.open("rb") as source:
+            while head := source.read(8):
+                end = at + int(np.frombuffer(head, np.int64)[0])
+                for array in rows.values():
+                    source.readinto(array[at:end].data.cast("B"))
+                at = end
+        path.unlink()
+        return rows

@@ -2,41 +2,48 @@
 
 A folder holds ``manifest.json`` (version, vocabulary, reading, and a table of every array) and one binary file per
 block, in which arrays lie one after the other, 64-byte aligned, in little-endian byte order. Saving is all or nothing:
-the folder is written under another name and renamed when it is whole. Results may lie beside the blocks; where they
+every save writes files of names of its own, and puts its manifest in the place of the older one last. So whoever opens
+the folder finds one whole version at every moment, also after a crash. Results may lie beside the blocks; where they
 are damaged they are worked out again.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
-import shutil
-from collections.abc import Mapping
+import re
+import secrets
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from zlib import crc32
 
 import numpy as np
-from attrs import asdict, fields
+from attrs import asdict, field, fields, frozen
 from numpy.typing import NDArray
 
+from cxmodel.data.attaching import Attached
 from cxmodel.data.blocks import Answers, Block, Labels, Vocabulary
+from cxmodel.data.locks import held
+from cxmodel.data.manifests import LOCK, MANIFEST, MARKED, SCHEMA, as_text, files_of, read_manifest, replaceable
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.renaming import Renaming
 from cxmodel.data.roles import Roles
-from cxmodel.data.temporary import alive
+from cxmodel.data.soundness import check_alike, check_block, check_identifiers
 from cxmodel.data.texts import Identifiers, Texts
-from cxmodel.errors import DocumentError, InvalidValueError, SourceNotFoundError
+from cxmodel.data.writing import flush, flush_folder, make_folder, told, write
+from cxmodel.errors import CxmodelError, DocumentError
 from cxmodel.model.estimates import Origin
-from cxmodel.model.readings import Count, Example, Reading
+from cxmodel.model.readings import Count, Example, Matched, Reading
 from cxmodel.model.rules import Rule
 from cxmodel.model.scales import Question, Scale, scale_of
 
-SCHEMA: Final = "cxmodel/prepared/1"
-MANIFEST: Final = "manifest.json"
 _ALIGNMENT: Final = 64
+_KIND: Final = re.compile(r"\|[biu]1|<[iuf][248]")
+_TRIES: Final = 100
+_AGAIN: Final = "Prepare the journeys again"
 _PLAIN: Final = (
     "customer_offsets", "journey_offsets", "customer", "touchpoint", "time", "until", "value", "journey_id", "removed",
     "still_open", "cut",
@@ -46,50 +53,78 @@ Arrays = dict[str, NDArray[Any]]
 Entry = dict[str, Any]
 
 
-def save(population: MemoryPopulation, path: Path, results: Mapping[str, bytes] | None = None) -> None:
-    """Write a population into a folder; what was there before is replaced only when the new one is whole.
+@frozen(kw_only=True, eq=False)
+class Prepared:
+    """What a folder holds.
+
+    Attributes:
+        population: The journeys.
+        attached: What became of attached answers; None without any.
+        matched: How well joined tables met the journeys.
+        results: Name and version of a result → its bytes.
+    """
+
+    population: MemoryPopulation
+    attached: Attached | None = None
+    matched: tuple[Matched, ...] = ()
+    results: Mapping[str, bytes] = field(factory=dict, repr=False)
+
+
+def save(prepared: Prepared, path: Path) -> None:
+    """Write journeys into a folder; what was there before is replaced only when the new ones are whole.
+
+    Those that save at once wait for each other. Files that a killed process left are removed by the next save.
 
     Args:
-        population: What to write.
+        prepared: What to write.
         path: The folder.
-        results: Name and version of a result → its bytes, for `results_of`.
 
     Raises:
-        InvalidValueError: When the path holds something that is no prepared folder.
+        InvalidValueError: When the folder holds something that is no part of prepared journeys.
+        FullDiskError: There is no room.
+        UnwritableError: It cannot be written there.
     """
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise InvalidValueError(f"{path} is there and is no folder of prepared journeys", hint="Choose another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    draft.mkdir()
-    try:
-        _write(population, draft, results or {})
-        old = path.with_name(f".{path.name}.{os.getpid()}.old")
-        if path.exists():
-            path.rename(old)
-        draft.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with told(path):
+        replaceable(path)
+        make_folder(path)
+        with held(path / LOCK) as lock:
+            before = replaceable(path)
+            mark = secrets.token_hex(8)
+            try:
+                manifest = _write(prepared, path, mark)
+                flush_folder(path)
+                write(path / MANIFEST, as_text(manifest).encode())
+            finally:
+                _sweep(path, mark, before, everybodys=lock.sure)
 
 
-def sweep(path: Path) -> None:
-    """Remove what a killed process left behind beside this folder."""
-    for left in path.parent.glob(f".{path.name}.*"):
-        owner = left.name.rsplit(".", 2)[-2]
-        if left.suffix in (".part", ".old") and owner.isdigit() and not alive(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
+def _sweep(path: Path, mark: str, before: frozenset[str], *, everybodys: bool) -> None:
+    """Remove the data files that the manifest does not list.
+
+    Args:
+        path: The folder.
+        mark: How the names of this save begin.
+        before: The files of the version before.
+        everybodys: Those that other saves left, too; without locks they may be those of a save that goes on.
+    """
+    with suppress(OSError, CxmodelError):
+        keep = set(files_of(read_manifest(path)) if (path / MANIFEST).exists() else ())
+        for each in path.iterdir():
+            ours = each.name in before or each.name.startswith(mark) or (everybodys and MARKED.fullmatch(each.name))
+            if ours and each.name not in keep:
+                with suppress(OSError):  # where open files cannot be removed, the next save does it
+                    each.unlink()
 
 
-def _write(population: MemoryPopulation, folder: Path, results: Mapping[str, bytes]) -> None:
+def _write(prepared: Prepared, folder: Path, mark: str) -> Entry:
+    population = prepared.population
     blocks = [
-        write_arrays(folder / f"block-{i:05d}.bin", block_arrays(block)) for i, block in enumerate(population.parts)
+        write_arrays(folder / f"{mark}-block-{i:05d}.bin", block_arrays(block))
+        for i, block in enumerate(population.parts)
     ]
-    ids = write_arrays(
-        folder / "identifiers.bin", _identifier_arrays(population.vocabulary) | _renaming_arrays(population.renaming)
-    )
-    manifest = {
+    ids = _identifier_arrays(population.vocabulary) | _renaming_arrays(population.renaming)
+    results = {name: np.frombuffer(each, np.uint8) for name, each in prepared.results.items()}
+    return {
         "schema": SCHEMA,
         "vocabulary": _vocabulary_document(population.vocabulary),
         "reading": population.reading.to_dict(),
@@ -99,22 +134,12 @@ def _write(population: MemoryPopulation, folder: Path, results: Mapping[str, byt
         },
         "currency": population.currency,
         "roles": None if population.roles is None else _roles_document(population.roles),
-        "identifiers": ids,
+        "attached": None if prepared.attached is None else prepared.attached.to_dict(),
+        "matched": [asdict(each) for each in prepared.matched],
+        "identifiers": write_arrays(folder / f"{mark}-identifiers.bin", ids),
         "blocks": blocks,
-        "results": write_arrays(
-            folder / "results.bin", {name: np.frombuffer(each, np.uint8) for name, each in results.items()}
-        ),
+        "results": write_arrays(folder / f"{mark}-results.bin", results),
     }  # fmt: skip
-    text = json.dumps(manifest, ensure_ascii=False)
-    document = json.dumps({"checksum": crc32(text.encode()), "manifest": manifest}, ensure_ascii=False)
-    with (folder / MANIFEST).open("w", encoding="utf-8") as out:
-        out.write(document)
-        _flush(out)
-
-
-def _flush(out: IO[Any]) -> None:
-    out.flush()
-    os.fsync(out.fileno())
 
 
 def write_arrays(path: Path, arrays: Arrays) -> Entry:
@@ -134,7 +159,7 @@ def write_arrays(path: Path, arrays: Arrays) -> Entry:
             at += padding
             table[name] = [raw.dtype.str, list(raw.shape), at]
             at += content.nbytes
-        _flush(out)
+        flush(out)
     return {"file": path.name, "bytes": at, "checksum": checksum, "arrays": table}
 
 
@@ -142,29 +167,44 @@ def read_arrays(folder: Path, entry: Entry, *, verify: bool) -> Arrays:
     """Map the arrays of one file.
 
     Raises:
-        DocumentError: When the file is missing, cut short or altered.
+        DocumentError: When the file is missing, cut short or altered, or its entry describes another one.
     """
     path = folder / str(entry["file"])
     if not path.is_file():
-        raise DocumentError(f"{path} is missing", hint="Prepare the journeys again")
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise DocumentError(
-            f"{path} has {size:,} bytes instead of {entry['bytes']:,}", hint="Prepare the journeys again"
-        )
-    if not size:
-        return {name: np.zeros(shape, dtype) for name, (dtype, shape, _) in entry["arrays"].items()}
-    with path.open("rb") as source:
-        mapped = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        raise DocumentError(f"{path} is missing", hint=_AGAIN)
+    places = _places(path, entry)
+    try:
+        with path.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            if size != entry["bytes"]:
+                raise DocumentError(f"{path} has {size:,} bytes instead of {entry['bytes']:,}", hint=_AGAIN)
+            mapped = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {error.strerror or error}", hint=_AGAIN) from None
     if verify and crc32(mapped) != entry["checksum"]:
-        raise DocumentError(f"{path} was altered: its checksum differs", hint="Prepare the journeys again")
-    out = {}
-    for name, (dtype, shape, at) in entry["arrays"].items():
-        kind = np.dtype(dtype)
-        count = int(np.prod(shape, dtype=np.int64))
-        if at + count * kind.itemsize > size:
-            raise DocumentError(f"{path}: the array {name!r} reaches beyond the file")
-        out[name] = np.frombuffer(mapped, kind, count, at).reshape(shape)
+        raise DocumentError(f"{path} was altered: its checksum differs", hint=_AGAIN)
+    return {
+        name: np.frombuffer(mapped, kind, count, at) if count else np.zeros(0, kind)
+        for name, (kind, count, at) in places.items()
+    }
+
+
+def _places(path: Path, entry: Entry) -> Mapping[str, tuple[np.dtype[Any], int, int]]:
+    """Where each array lies: one after the other, aligned, to the end of the file; nothing else is believed."""
+    out: dict[str, tuple[np.dtype[Any], int, int]] = {}
+    end = 0
+    for name, place in entry["arrays"].items():
+        match place:
+            case [str(text), [int(count)], int(at)] if _KIND.fullmatch(text) and count >= 0:
+                begin = end + -end % _ALIGNMENT
+                if at != begin:
+                    raise DocumentError(f"{path}: the array {name!r} begins at {at}, not at {begin}", hint=_AGAIN)
+                kind = np.dtype(text)
+                out[name], end = (kind, count, at), at + count * kind.itemsize
+            case _:
+                raise DocumentError(f"{path}: {repr(place)[:100]} is no place of {name!r}", hint=_AGAIN)
+    if end != entry["bytes"]:
+        raise DocumentError(f"{path}: its arrays take {end:,} bytes of {entry['bytes']:,}", hint=_AGAIN)
     return out
 
 
@@ -194,70 +234,84 @@ def _prefixed(arrays: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def load(path: Path, *, verify: bool = True) -> MemoryPopulation:
+def load(path: Path, *, verify: bool = True) -> Prepared:
     """Open a folder of prepared journeys; arrays are mapped, not read.
 
     Args:
         path: The folder.
-        verify: Compare the checksum of every file.
+        verify: Compare the checksum of every file, and look whether all codes mean something.
 
     Raises:
         SourceNotFoundError: No such folder.
         DocumentError: Not a prepared folder, of another version, cut short or altered.
     """
     manifest = read_manifest(path)
-    ids = read_arrays(path, manifest["identifiers"], verify=verify)
-    vocabulary = _vocabulary(manifest["vocabulary"], ids)
+    for _ in range(_TRIES):
+        try:
+            return _opened(path, manifest, verify=verify)
+        except DocumentError:
+            # another process may have put newer journeys in their place meanwhile
+            older, manifest = manifest, read_manifest(path)
+            if older == manifest:
+                raise
+    raise DocumentError(f"{path} is saved again and again while it is opened", hint="Open it when that is over")
 
-    def opened(entry: Entry) -> Block:
-        return block_of(read_arrays(path, entry, verify=verify), vocabulary)
+
+def _opened(path: Path, manifest: Entry, *, verify: bool) -> Prepared:
+    ids = read_arrays(path, manifest["identifiers"], verify=verify)
+    with _fitting(path / MANIFEST):
+        check_identifiers(manifest, ids)
+        vocabulary = _vocabulary(manifest["vocabulary"], ids)
+
+    def opened(entry: Entry) -> Arrays:
+        arrays = read_arrays(path, entry, verify=verify)
+        with _fitting(path / entry["file"]):
+            check_block(arrays, vocabulary, thorough=verify)
+        return arrays
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         blocks = list(pool.map(opened, manifest["blocks"]))
+    with _fitting(path / MANIFEST):
+        check_alike(blocks)
+        parts = [block_of(arrays, vocabulary) for arrays in blocks]
+        return Prepared(
+            population=_population(manifest, parts, vocabulary, ids),
+            attached=None if manifest.get("attached") is None else _attached(manifest["attached"]),
+            matched=tuple(Matched(**each) for each in manifest.get("matched", ())), results=_results(path, manifest),
+        )  # fmt: skip
+
+
+@contextmanager
+def _fitting(where: Path) -> Generator[None]:
+    """Whatever does not fit is told as a fault of this file."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # errors of this library are among them
+        why = str(error).splitlines()[0] if isinstance(error, CxmodelError) else f"{type(error).__name__} {error}"
+        raise DocumentError(f"{where} does not fit together: {why}", hint=_AGAIN) from None
+
+
+def _population(manifest: Entry, parts: Sequence[Block], vocabulary: Vocabulary, ids: Arrays) -> MemoryPopulation:
     about = manifest["origin"]
+    begin, end = about["window"]
     origin = Origin(
-        source=about["source"],
-        filters=tuple(about["filters"]),
-        window=tuple(about["window"]),
-        rejected=about["rejected"],
+        source=about["source"], filters=tuple(about["filters"]), window=(begin, end), rejected=about["rejected"]
     )
     return MemoryPopulation(
-        parts=blocks, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
+        parts=parts, vocabulary=vocabulary, reading=_reading(manifest["reading"]), origin=origin,
         currency=manifest["currency"], roles=(roles := _roles(manifest["roles"])), renaming=_renaming(ids, roles),
     )  # fmt: skip
 
 
-def results_of(path: Path) -> Mapping[str, bytes]:
-    """Results that lie beside the blocks of a prepared folder; none where they are missing or damaged."""
-    entry = read_manifest(path).get("results")
+def _results(path: Path, manifest: Entry) -> Mapping[str, bytes]:
+    """Results that lie beside the blocks; none where they are missing or damaged."""
+    entry = manifest.get("results")
     try:
         arrays = {} if entry is None else read_arrays(path, entry, verify=True)
     except DocumentError:
         return {}
     return {name: array.tobytes() for name, array in arrays.items()}
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a prepared folder, checked."""
-    file = path / MANIFEST
-    if not path.exists():
-        raise SourceNotFoundError(f"{path} does not exist", hint="Prepare it with journeys.save(…)")
-    if not file.is_file():
-        raise DocumentError(f"{path} is no folder of prepared journeys: it has no {MANIFEST}")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        manifest: dict[str, Any] = document["manifest"]
-        whole = crc32(json.dumps(manifest, ensure_ascii=False).encode()) == document["checksum"]
-    except (ValueError, KeyError, TypeError):
-        raise DocumentError(f"{file} is cut short or was altered", hint="Prepare the journeys again") from None
-    if not whole:
-        raise DocumentError(f"{file} was altered: its checksum differs", hint="Prepare the journeys again")
-    if manifest.get("schema") != SCHEMA:
-        raise DocumentError(
-            f"{path} was written as {manifest.get('schema')!r}, this version reads {SCHEMA!r}",
-            hint="Prepare the journeys again with this version",
-        )
-    return manifest
 
 
 def _roles_document(roles: Roles) -> dict[str, Any]:
@@ -353,8 +407,21 @@ def _question(document: Mapping[str, Any]) -> Question:
 
 
 def _reading(document: Mapping[str, Any]) -> Reading:
-    rejected = {
+    return Reading(
+        rows=document["rows"], kept=document["kept"], rejected=_counts(document["rejected"]),
+        notes=tuple(document["notes"]),
+    )  # fmt: skip
+
+
+def _attached(document: Mapping[str, Any]) -> Attached:
+    return Attached(
+        answers=document["answers"], at_event=document["at_event"], whole_journey=document["whole_journey"],
+        unmatched=_counts(document["unmatched"]),
+    )  # fmt: skip
+
+
+def _counts(reasons: Sequence[Mapping[str, Any]]) -> Mapping[str, Count]:
+    return {
         each["reason"]: Count(each["count"], tuple(Example(**example) for example in each["examples"]))
-        for each in document["rejected"]
+        for each in reasons
     }
-    return Reading(rows=document["rows"], kept=document["kept"], rejected=rejected, notes=tuple(document["notes"]))

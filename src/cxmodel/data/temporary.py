@@ -1,17 +1,17 @@
 """Temporary files: a folder for what is too large for memory, and arrays that wait there.
 
-The folder belongs to the journeys that use it, goes with the last of them, and is swept by the next process when its
-owner was killed. An array that is put aside has no name on disk at all where the system allows that.
+The folder belongs to the journeys that use it and goes with the last of them. An array that is put aside has no name on
+disk at all where the system allows that.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
-import shutil
+import sys
 import tempfile
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -19,12 +19,13 @@ import numpy as np
 from attrs import fields, has
 from numpy.typing import NDArray
 
+from cxmodel.data.folders import OwnedFolder
 from cxmodel.data.grouping import ROWS_PER_BLOCK
 from cxmodel.errors import CxmodelError
 
 S = TypeVar("S")
 
-_PREFIX: Final = "cxmodel-spill-"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHARE: Final = 8  # a state may take this part of the limit before its arrays are put aside
 _SMALL: Final = 2**16
 _BYTES_PER_EVENT: Final = 500  # what several questions at once work out about an event, for a moment
@@ -38,17 +39,26 @@ class FullDiskError(CxmodelError, OSError):
 
 
 class SpillFolder:
-    """A temporary folder of this process; it is removed with the last population that uses it.
+    """A temporary folder and a limit; it is removed with the last population that uses it.
 
     Args:
         limit: Bytes of memory that those who use it keep to.
+
+    Raises:
+        FullDiskError: It cannot be made.
     """
 
     def __init__(self, limit: float) -> None:
-        sweep(Path(tempfile.gettempdir()))
         self.limit = limit
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        try:
+            self._folder = OwnedFolder()
+        except OSError as error:
+            raise full_disk(error) from None
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._folder.path
 
     @property
     def threads(self) -> int:
@@ -60,9 +70,13 @@ class SpillFolder:
         """Events of a block, so that those that are visited at once take half the limit at most."""
         return int(min(max(self.limit / 2 // (_BYTES_PER_EVENT * self.threads), _FEWEST), ROWS_PER_BLOCK))
 
+    def fits(self, events: int) -> bool:
+        """Whether this many events can be visited at once within the limit."""
+        return events * _BYTES_PER_EVENT <= self.limit
+
     def close(self) -> None:
         """Remove it now."""
-        self._remove()
+        self._folder.close()
 
     def settled(self, state: S) -> S:
         """A state; its arrays are put aside where they take more than a share of the limit.
@@ -83,7 +97,7 @@ class SpillFolder:
                 out.flush()
                 mapped = mmap.mmap(out.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise full_disk(self.path, error) from None
+            raise full_disk(error) from None
         return np.frombuffer(mapped, array.dtype).reshape(array.shape)
 
 
@@ -116,36 +130,41 @@ def _replaced(state: object, change: Callable[[NDArray[Any]], NDArray[Any]]) -> 
     return state
 
 
+def let_go(arrays: Iterable[NDArray[Any]]) -> None:
+    """Pages of files that were looked at no longer count as memory of this process; they come back when asked for."""
+    for array in arrays:
+        mapped = _mapping(array)
+        if mapped is not None and sys.platform != "win32":
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def _is_mapped(array: NDArray[Any]) -> bool:
     """Whether the numbers lie in a file."""
+    return _mapping(array) is not None
+
+
+def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
+    """The file in which the numbers lie, mapped."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = cast("Any", base).base
-    return isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
+    base = base.obj if isinstance(base, memoryview) else base
+    return base if isinstance(base, mmap.mmap) else None
 
 
-def sweep(parent: Path) -> None:
-    """Remove the folders of processes that were killed."""
-    for left in parent.glob(f"{_PREFIX}*"):
-        owner = left.name.removeprefix(_PREFIX).split("-")[0]
-        if owner.isdigit() and not alive(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def alive(process: int) -> bool:
-    """Whether a process with this number runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def full_disk(folder: Path, error: OSError) -> FullDiskError:
-    """The error for a disk without room."""
+def full_disk(error: OSError) -> FullDiskError:
+    """The error for temporary files that cannot be written, in words."""
+    if isinstance(error, FullDiskError):
+        return error
+    why = "there is no room for" if error.errno in _FULL else "it is not possible to write"
     return FullDiskError(
-        f"there is no room for temporary partitions in {folder.parent}: {error.strerror or error}",
+        f"{why} temporary files in {_parent()}: {error.strerror or error}",
         hint="Free some space, or set TMPDIR to a folder on a larger disk",
     )
+
+
+def _parent() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "any of the usual folders"

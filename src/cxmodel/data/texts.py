@@ -109,7 +109,11 @@ class Identifiers:
         return self.texts.take(np.searchsorted(self.keys, keys))
 
     def stable(self, keys: Keys) -> Keys:
-        """The hash of each id's text: equal on every engine, for integers and texts alike."""
+        """The hash of each id's text: equal on every engine, for integers and texts alike.
+
+        Two ids may share one, and nobody compares: it says which bucket, fold, draw or partition a customer belongs
+        to, where two that go together do no harm. Never take it for the id.
+        """
         if self.keys is None or self.texts is None:
             return self.texts_of(keys).keys()
         return self._stable[np.searchsorted(self.keys, keys)]
@@ -121,17 +125,26 @@ class Identifiers:
 
 
 def match(left: Texts, right: Texts) -> Ints:
-    """For each text on the left its row on the right, or −1; a hit is checked byte by byte.
+    """For each text on the left its row on the right, or −1; every text with its hash is compared byte by byte.
 
     Texts on the right are distinct.
     """
-    right_keys = right.keys()
-    order = np.argsort(right_keys)
-    at = np.searchsorted(right_keys, left.keys(), sorter=order)
-    row = order[np.minimum(at, order.size - 1)] if order.size else np.zeros(len(left), np.int64)
-    if not order.size:
-        return np.full(len(left), -1)
-    return np.where(left.same(right.take(row)), row, -1)
+    wanted, keys = left.keys(), right.keys()
+    order = np.argsort(keys)
+    ordered = keys[order]
+    at = np.searchsorted(ordered, wanted)
+    row = np.full(len(left), -1)
+    looking = np.arange(len(left))
+    while looking.size:
+        # one step along the texts of this key: mostly there is one, several only where hashes collide
+        looking = looking[at[looking] < ordered.size]
+        looking = looking[ordered[at[looking]] == wanted[looking]]
+        candidate = order[at[looking]]
+        hit = left.take(looking).same(right.take(candidate))
+        row[looking[hit]] = candidate[hit]
+        looking = looking[~hit]
+        at[looking] += 1
+    return row
 
 
 def find(identifiers: Identifiers, texts: Texts) -> tuple[Keys, NDArray[np.bool_]]:

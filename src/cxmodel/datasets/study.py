@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
+
+from cxmodel.data.writing import drafted
 
 Column: TypeAlias = NDArray[np.generic]
 
@@ -160,8 +163,10 @@ def _text(value: object) -> object:
 
 
 def _write_rows(path: Path, header: list[str], rows: Iterable[list[object] | list[str]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with drafted(path) as out:
+        file = TextIOWrapper(out, encoding="utf-8", newline="")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+        file.detach()  # which writes what is left, and keeps the file open
     return path

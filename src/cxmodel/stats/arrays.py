@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ Codes = NDArray[np.unsignedinteger[Any]]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _AT_ONCE: Final = 2**21
+_SHORT: Final = 64
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _DIGITS: Final = np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")
 _FOUR_DIGITS: Final = _DIGITS.astype(np.uint8).view(np.uint32).ravel()
@@ -137,6 +139,34 @@ def _thrown(keys: Keys, turn: int, bits: int) -> tuple[NDArray[np.int32], NDArra
     return number[slots], missed, owner[used]
 
 
+def exact_codes(key: Keys, *parts: NDArray[Any]) -> tuple[NDArray[np.signedinteger[Any]], Ints]:
+    """Dense codes of rows that are equal in every part, and the first row of each.
+
+    Args:
+        key: (n,) a hash of the parts. Where rows that differ share one it is seen, and the parts are sorted instead.
+        parts: What makes a row, (n,) each.
+
+    Example:
+        >>> a, b = np.array([1, 2, 1]), np.array([5, 5, 5])
+        >>> codes, first = exact_codes(np.zeros(3, np.uint64), a, b)
+        >>> codes.tolist(), first.tolist()
+        ([0, 1, 0], [0, 1])
+    """
+    codes, distinct = dense_codes(key)
+    first = np.full(distinct.size, key.size)
+    first[codes[::-1]] = np.arange(key.size)[::-1]
+    if all((part[first[codes]] == part).all() for part in parts):
+        return codes, first
+    order = np.lexsort(parts[::-1])
+    fresh = np.zeros(key.size, np.bool_)
+    fresh[0] = True
+    for part in parts:
+        fresh[1:] |= part[order[1:]] != part[order[:-1]]
+    exact = np.empty(key.size, np.int64)
+    exact[order] = np.cumsum(fresh) - 1
+    return exact, order[fresh]
+
+
 def members(keys: Keys, wanted: Keys) -> Bools:
     """(keys,) whether each is among the wanted ones: a small table lets few through, and those are looked up.
 
@@ -205,8 +235,10 @@ def compress(codes: Ints) -> tuple[Ints, Ints]:
     if there is None:
         distinct, place = np.unique(codes, return_inverse=True)
         return distinct, place
-    number = np.cumsum(there, dtype=np.int32 if there.size < 2**31 else np.int64) - 1
-    return np.flatnonzero(there), np.asarray(number[codes], np.int64)
+    distinct = np.flatnonzero(there)
+    number = np.empty(there.size, np.int64)
+    number[distinct] = np.arange(distinct.size)
+    return distinct, number[codes]
 
 
 def distinct_codes(codes: Ints) -> Ints:
@@ -237,8 +269,8 @@ def _table(codes: Ints) -> Bools | None:
 
 
 def few(size: int, rows: int) -> bool:
-    """Whether a table of this size costs no more than a few passes over so many rows."""
-    return size <= 4 * rows + 65_536
+    """Whether a table of this size costs no more than sorting so many rows."""
+    return size <= 16 * rows + 65_536
 
 
 def segment_of(offsets: Ints) -> Ints:
@@ -279,9 +311,50 @@ def picked(values: NDArray[Any], starts: Ints, lengths: Ints) -> NDArray[Any]:
     """
     offsets = offsets_of(lengths)
     out = np.empty(int(offsets[-1]), values.dtype)
-    for a, b in windows(lengths, _AT_ONCE):
-        out[offsets[a] : offsets[b]] = values[ranges(starts[a:b], lengths[a:b])]
+    for length, rows in _by_length(lengths):
+        if length:
+            _cells(out, length)[offsets[rows]] = _cells(values, length)[starts[rows]]
+            continue
+        for a, b in windows(lengths[rows], _AT_ONCE):
+            some = rows[a:b]
+            out[ranges(offsets[some], lengths[some])] = values[ranges(starts[some], lengths[some])]
     return out
+
+
+def same_ranges(values: NDArray[Any], starts: Ints, others: Ints, lengths: Ints) -> bool:
+    """Whether the values in each range are those in the range of the same length that begins at its other start.
+
+    Example:
+        >>> same_ranges(np.array([5, 6, 5, 6]), np.array([0]), np.array([2]), np.array([2]))
+        True
+    """
+    for length, rows in _by_length(lengths):
+        if length:
+            cells = _cells(values, length)
+            if (cells[starts[rows]] != cells[others[rows]]).any():
+                return False
+            continue
+        for a, b in windows(lengths[rows], _AT_ONCE):
+            size = lengths[rows[a:b]]
+            here, there = (ranges(each[rows[a:b]], size) for each in (starts, others))
+            if not np.array_equal(values[here], values[there]):
+                return False
+    return True
+
+
+def _by_length(lengths: Ints) -> Iterator[tuple[int, Ints]]:
+    """Rows of each short length, and last, under length 0, those of all longer ones."""
+    order = np.argsort(np.minimum(lengths, _SHORT).astype(np.uint8), kind="stable")
+    bounds = np.searchsorted(lengths[order], np.arange(1, _SHORT + 1)).tolist()
+    for length, (a, b) in enumerate(pairwise([*bounds, lengths.size]), start=1):
+        if a < b:
+            yield length % _SHORT, order[a:b]
+
+
+def _cells(values: NDArray[Any], length: int) -> NDArray[np.void]:
+    """At each place the so many values that begin there, as one cell: it is fetched and stored at one go."""
+    cell = np.dtype((np.void, length * values.itemsize))
+    return np.ndarray((values.size - length + 1,), cell, values, strides=values.strides)
 
 
 def windows(sizes: Ints, most: int) -> list[tuple[int, int]]:

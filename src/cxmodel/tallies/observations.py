@@ -21,12 +21,14 @@ class Observations:
         at: Row of each observation among the rows of the unit (a transition is the row of its first event).
         numbers: Name → one number per observation; ``"n"`` is 1 for each.
         key: A second index that the metric keeps apart (for instance the touchpoint credited), or None.
+        apart: Whether each number is only ever asked about beside ``"n"``: products of two others are left out (NaN).
     """
 
     unit: Unit
     at: Ints
     numbers: Mapping[str, Floats]
     key: Ints | None = None
+    apart: bool = False
 
 
 def observe(unit: Unit, at: Ints, key: Ints | None = None, /, **numbers: Floats | Bools | Ints | float) -> Observations:
@@ -37,4 +39,4 @@ def observe(unit: Unit, at: Ints, key: Ints | None = None, /, **numbers: Floats 
         [1.0, 0.0]
     """
     full = {name: np.broadcast_to(np.asarray(value, np.float64), at.shape) for name, value in numbers.items()}
-    return Observations(unit, at, {"n": np.ones(at.shape), **full}, key)
+    return Observations(unit, at, {"n": np.broadcast_to(1.0, at.shape), **full}, key)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Unit
-from cxmodel.stats.arrays import Bools, Ints, compress, grouped_sum, mix
+from cxmodel.stats.arrays import Bools, Ints, compress, few, grouped_sum, mix
 from cxmodel.stats.floats import Floats
 from cxmodel.tallies.cells import BUCKETS, Cells
 from cxmodel.tallies.observations import Observations
@@ -108,11 +108,79 @@ def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: 
     customer = block.customer_rows(seen.unit, seen.at[rows])
     cell = _Flat.of(group, None if seen.key is None else seen.key[rows], customer.size)
     bucket = (mix(block.customer_key, cells.seed) % np.uint64(BUCKETS)).astype(np.int64)
-    raw = [values[rows] for values in seen.numbers.values()]
+    raw = [_of_rows(values, rows, customer.size) for values in seen.numbers.values()]
+    numbers = raw if weight is None else [weight * values for values in raw]
     names = tuple(seen.numbers)
     if not clustered:
-        return _bucketed(names, cell, bucket[customer], raw if weight is None else [weight * values for values in raw])
-    return _clustered(names, cell, customer, bucket, raw, weight)
+        return _bucketed(names, cell, bucket[customer], numbers)
+    return _clustered(names, cell, customer, bucket, Numbers(numbers, raw, weight is None, seen.apart))
+
+
+def _of_rows(values: Floats, rows: Ints | slice, size: int) -> Floats:
+    """Numbers of some rows; one that is the same everywhere stays so."""
+    same = _same(values)
+    return values[rows] if same is None else np.broadcast_to(same, size)
+
+
+def _same(values: Floats) -> float | None:
+    """The number that stands in all rows, where that is known without a look at them."""
+    return float(values[0]) if values.size and values.strides == (0,) else None
+
+
+_Two = tuple[Floats, Floats]
+
+
+class Numbers(NamedTuple):
+    """The numbers of observations.
+
+    Attributes:
+        weighted: Each times the weight of its row.
+        raw: Each as it was observed.
+        plain: Whether there are no weights.
+        apart: Whether products of two numbers other than the first are left out.
+    """
+
+    weighted: Sequence[Floats]
+    raw: Sequence[Floats]
+    plain: bool
+    apart: bool
+
+
+@frozen(eq=False)
+class _Slots:
+    """The codes that occur.
+
+    Attributes:
+        codes: (s,) ascending.
+        count: (s,) rows with each.
+        of_row: (rows,) where sums of a row go.
+        size: Size of a table of sums.
+        taken: (s,) the places of that table that are used; None for all of them.
+    """
+
+    codes: Ints
+    count: Ints
+    of_row: Ints
+    size: int
+    taken: Ints | None
+
+    @classmethod
+    def of(cls, code: Ints, top: int) -> _Slots:
+        """The codes below ``top`` that occur: in one pass over a table, where that is no larger than the rows."""
+        if not few(4 * top, code.size):
+            codes, place = compress(code)
+            return cls(codes, np.bincount(place, minlength=codes.size), place, codes.size, None)
+        count = np.bincount(code, minlength=top)
+        codes = np.flatnonzero(count)
+        return cls(codes, count[codes], code, top, codes)
+
+    def sum(self, values: Floats) -> Floats:
+        """(s,) sum of a number by code."""
+        same = _same(values)
+        if same is not None:
+            return np.asarray(self.count * same, np.float64)
+        table = grouped_sum(self.of_row, values, self.size)
+        return table if self.taken is None else table[self.taken]
 
 
 @frozen(eq=False)
@@ -121,6 +189,7 @@ class _Flat:
 
     Attributes:
         code: The number.
+        top: All numbers are smaller.
         width: Keys in each group.
         first: Code of the first group.
         groups: What the groups stand for; None where they stand for themselves.
@@ -128,6 +197,7 @@ class _Flat:
     """
 
     code: Ints
+    top: int
     width: int = 1
     first: int = 0
     groups: Ints | None = None
@@ -138,15 +208,15 @@ class _Flat:
         """Cells of groups (−1 for none; all in group 0 without) and keys."""
         row, first, rows = (0, 0, 1) if group is None else (group + 1, -1, int(group.max(initial=-1)) + 2)
         if key is None and rows < 2**52:
-            return cls(np.zeros(size, np.int64) + row, 1, first)
+            return cls(np.zeros(size, np.int64) + row, rows, 1, first)
         key = np.zeros(size, np.int64) if key is None else key
         width = int(key.max(initial=0)) + 1
         if rows * width < 2**52:
-            return cls(key if group is None else row * width + key, width, first)
+            return cls(key if group is None else row * width + key, rows * width, width, first)
         # days × days × contexts: more numbers than 52 bits hold, but never more than there are rows
         groups, row = compress(np.zeros(size, np.int64) + row)
         keys, column = compress(key)
-        return cls(row * keys.size + column, keys.size, first, groups, keys)
+        return cls(row * keys.size + column, groups.size * keys.size, keys.size, first, groups, keys)
 
     def named(self, codes: Ints) -> tuple[Ints, Ints]:
         """Group and key of some codes."""
@@ -158,51 +228,69 @@ class _Flat:
 
 def _bucketed(names: tuple[str, ...], cell: _Flat, bucket: Ints, numbers: Sequence[Floats]) -> Sums:
     """Sums by cell and bucket, without products by customer."""
-    slot, slot_of = compress(cell.code * BUCKETS + bucket)
-    size = slot.size
-    distinct, row = compress(slot // BUCKETS)
+    slots = _Slots.of(cell.code * BUCKETS + bucket, cell.top * BUCKETS)
+    distinct, row = compress(slots.codes // BUCKETS)
     group, key = cell.named(distinct)
-    count = np.bincount(row, np.bincount(slot_of, minlength=size), distinct.size).astype(np.int64)
-    bucket_total = np.stack([grouped_sum(slot_of, values, size) for values in numbers])
+    count = np.bincount(row, slots.count, distinct.size).astype(np.int64)
+    bucket_total = np.stack([slots.sum(values) for values in numbers])
     total = np.stack([grouped_sum(row, values, distinct.size) for values in bucket_total])
     nothing = np.zeros((len(names), len(names), distinct.size))
     none = np.zeros(distinct.size, np.int64)
-    return Sums(names, group, key, count, none, total, nothing, nothing, row, slot % BUCKETS, bucket_total)
+    return Sums(names, group, key, count, none, total, nothing, nothing, row, slots.codes % BUCKETS, bucket_total)
 
 
-def _clustered(
-    names: tuple[str, ...], cell: _Flat, customer: Ints, bucket_of: Ints, raw: Sequence[Floats], weight: Floats | None
-) -> Sums:
+def _clustered(names: tuple[str, ...], cell: _Flat, customer: Ints, bucket_of: Ints, numbers: Numbers) -> Sums:
     """Sums by cell and bucket, with sums of products over customers."""
     distinct, place = compress(cell.code)
     group, key = cell.named(distinct)
     size = distinct.size
-    numbers = raw if weight is None else [weight * values for values in raw]
     pair, pair_of = compress(customer * size + place)
+    pairs = _Slots(pair, np.bincount(pair_of, minlength=pair.size), pair_of, pair.size, None)
     pair_cell, pair_bucket = pair % max(size, 1), bucket_of[pair // max(size, 1)]
-    sums = np.stack([grouped_sum(pair_of, values, pair.size) for values in numbers])
-    slot, slot_of = compress(pair_cell * BUCKETS + pair_bucket)
-    bucket_total = np.stack([grouped_sum(slot_of, values, slot.size) for values in sums])
-    cross = _products(pair_cell, sums, sums, size)
-    once = weight is None and pair.size == place.size
-    simple = cross if once else _products(place, numbers, raw, size)
-    total = np.stack([grouped_sum(slot // BUCKETS, values, size) for values in bucket_total])
+    once = pair.size == place.size
+    # with one observation each, what is the same in all observations is so in all customers
+    sums = [values if once and _same(values) is not None else pairs.sum(values) for values in numbers.weighted]
+    sums = [_of_rows(values, slice(None), pair.size) for values in sums]
+    slots = _Slots.of(pair_cell * BUCKETS + pair_bucket, size * BUCKETS)
+    bucket_total = np.stack([slots.sum(values) for values in sums])
+    by_bucket = slots.codes // BUCKETS
+    total = np.stack([grouped_sum(by_bucket, values, size) for values in bucket_total])
+    cross = _products(pair_cell, sums, sums, total, apart=numbers.apart)
+    simple = cross
+    if not (once and numbers.plain):
+        simple = _products(place, numbers.weighted, numbers.raw, total, apart=numbers.apart)
     count, customers = np.bincount(place, minlength=size), np.bincount(pair_cell, minlength=size)
     return Sums(
-        names, group, key, count, customers, total, cross, simple,
-        slot // BUCKETS, slot % BUCKETS, bucket_total,
-    )  # fmt: skip
+        names, group, key, count, customers, total, cross, simple, by_bucket, slots.codes % BUCKETS, bucket_total
+    )
 
 
-def _products(place: Ints, left: Sequence[Floats] | Floats, right: Sequence[Floats] | Floats, size: int) -> Floats:
-    """(f, f, size) sums by place of the products of each two numbers."""
-    out = np.zeros((len(left), len(left), size))
+def _products(
+    place: Ints, left: Sequence[Floats], right: Sequence[Floats], total: Floats, *, apart: bool
+) -> Floats:  # fmt: skip
+    """(f, f, size) sums by place of the products of each two numbers; those of the left alone are known."""
+    out = np.full((len(left), *total.shape), np.nan)
     for i in range(len(left)):
         for j in range(i, len(left)):
-            product = left[i] * right[j]
-            # one place for all needs no count by place, and most questions have but one
-            out[i, j] = out[j, i] = product.sum() if size == 1 else grouped_sum(place, product, size)
+            if apart and 0 < i < j:
+                continue
+            out[i, j] = out[j, i] = _product(place, (left[i], left[j]), (right[i], right[j]), (total[i], total[j]))
     return out
+
+
+def _product(
+    place: Ints, left: tuple[Floats, Floats], right: tuple[Floats, Floats], total: tuple[Floats, Floats]
+) -> Floats:
+    """(size,) sums by place of the product of two numbers, left one of the first with right one of the second."""
+    size = total[0].size
+    one, other = _same(right[1]), _same(right[0])
+    if one is not None:
+        return total[0] * one
+    if other is not None:
+        return total[1] * other
+    product = left[0] * right[1]
+    # one place for all needs no count by place, and most questions have but one
+    return product.sum()[None] if size == 1 else grouped_sum(place, product, size)
 
 
 def grouped(block: Block, unit: Unit, at: Ints, cells: Cells[Any]) -> tuple[Ints, Ints]:
@@ -233,14 +321,16 @@ def merge_sums(a: Sums, b: Sums) -> Sums:
         return a
     place, group, key = _union(a, b)
     size, split = group.size, a.rows
-    bucket_row = np.concatenate([place[:split][a.bucket_row], place[split:][b.bucket_row]])
-    slot, slot_of = compress(bucket_row * BUCKETS + np.concatenate([a.bucket, b.bucket]))
-    both = np.concatenate([a.bucket_total, b.bucket_total], axis=1)
+    here, there = (part.bucket_row for part in (a, b))
+    here, there = place[:split][here] * BUCKETS + a.bucket, place[split:][there] * BUCKETS + b.bucket
+    slot, slot_of = compress(np.concatenate([here, there]))
+    bucket_total = np.zeros((len(a.names), slot.size))
+    bucket_total[:, slot_of[: here.size]] = a.bucket_total
+    bucket_total[:, slot_of[here.size :]] += b.bucket_total
     return Sums(
         a.names, group, key, _added(a.count, b.count, place, size), _added(a.customers, b.customers, place, size),
         _added(a.total, b.total, place, size), _added(a.cross, b.cross, place, size),
-        _added(a.simple, b.simple, place, size), slot // BUCKETS, slot % BUCKETS,
-        np.stack([grouped_sum(slot_of, values, slot.size) for values in both]),
+        _added(a.simple, b.simple, place, size), slot // BUCKETS, slot % BUCKETS, bucket_total,
     )  # fmt: skip
 
 

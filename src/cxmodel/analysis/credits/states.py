@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+from attrs import evolve
 
 from cxmodel.analysis.credits.conversions import Before, Conversions
 from cxmodel.data.blocks import Block
@@ -71,7 +72,7 @@ def observe_splits(block: Block, conversions: Conversions, models: Mapping[str, 
         numbers[name] = np.concatenate([grouped_sum(place, due, pair.size), rest.due])
     journeys = np.concatenate([before.journey[pair // max(before.width, 1)], rest.journey])
     key = np.concatenate([pair % max(before.width, 1), before.width + rest.kind])
-    return observe("journey", journeys, key, **numbers)
+    return evolve(observe("journey", journeys, key, **numbers), apart=True)
 
 
 class Beside(NamedTuple):

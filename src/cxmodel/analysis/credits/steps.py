@@ -92,16 +92,18 @@ def _contexts(digit: Ints, starts: Ints, stop: Ints, length: Ints, width: int, o
     """What came before each event, and before the end of some journeys: up to `order` digits, 0 where there is none."""
     event, final = np.zeros(digit.size, np.int64), np.zeros(stop.size, np.int64)
     for back in range(order, 0, -1):
-        earlier = np.zeros(digit.size, np.int64)
+        if back < order:
+            event *= width
+            final *= width
+        earlier = event if back == order else np.zeros(digit.size, np.int64)
         earlier[back:] = digit[:-back]
         for place in range(back):
             # a journey that is shorter passes this on to the next one, which has nothing so far back either
             early = starts + place
             earlier[early[early < digit.size]] = 0
-        event *= width
-        event += earlier
+        if earlier is not event:
+            event += earlier
         there = length >= back
-        final *= width
         final[there] += digit[stop[there] - back]
     return event, final
 
