@@ -346,7 +346,7 @@ def test_facts_and_answers_go_along_when_touchpoints_are_folded() -> None:
     codes, labels = found.population.vocabulary.touchpoint_columns["stage"]
     assert [labels.names[code] for code in codes.tolist()] == ["Ask", "", "Buy"]
     with pytest.raises(cx.errors.InvalidValueError, match="cannot append to touchpoints of a rank beyond 2 folded"):
-        found.append([])
+        journeys.fold_rare(keep=2).append([])
 
 
 def test_limits_of_folding_are_checked() -> None:

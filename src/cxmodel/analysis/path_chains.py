@@ -176,8 +176,9 @@ class PathChain(SumTally[ChainTable]):
         )
         return ChainTable(
             goal=self.goal.name, journeys=entropy.n, goal_share=solved.goal_share, entropy=entropy,
-            effective=_effective(entropy), events=events, visits=solved.visited([names[s] for s in steps.states]),
-            shown=shown, other=max(solved.goal_share - sum(each.probability for each in shown), 0.0),
+            effective=_effective(entropy), events=events, shown=shown,
+            visits=solved.visited([names[s] for s in integers(steps.states)]),
+            other=max(solved.goal_share - sum(each.probability for each in shown), 0.0),
             origin=cells.origin,
         )  # fmt: skip
 
@@ -199,7 +200,7 @@ class PathChain(SumTally[ChainTable]):
             "small_n": n < SMALL, "open_unknown": not cells.facts.inactivity_declared,
             "not_replicated": steps.states.size > MOST_REPLICATED,
         }  # fmt: skip
-        flags = tuple(flag for flag, there in marks.items() if there)
+        flags: tuple[Flag, ...] = tuple(flag for flag, there in marks.items() if there)
         found = []
         for i, unit in enumerate(("bits", "events")):
             if not np.isfinite(values[i]):
