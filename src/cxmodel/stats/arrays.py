@@ -214,8 +214,8 @@ def counting_sorted(
 
     n = codes.size
     small = _index_type(n, size)
-    row: Any = csr_array((values, codes.astype(small, copy=False), np.array([0, n], small)), shape=(1, size))
-    columns = row.tocsc()
+    stored: Any = (values, codes.astype(small, copy=False), np.array([0, n], small))
+    columns: Any = csr_array(stored, shape=(1, size)).tocsc()
     return columns.indptr.astype(np.int64), columns.data
 
 
