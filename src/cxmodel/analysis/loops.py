@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -71,13 +70,14 @@ class LoopTable:
     """
 
     whole: LoopRow
-    touchpoints: Sequence[LoopRow] = field(repr=False)
+    touchpoints: Listed[LoopRow] = field(repr=False)
     repeating: int = 0
     origin: Origin | None = field(default=None, repr=False, eq=False)
 
     def to_dict(self) -> dict[str, object]:
         """As in JSON."""
-        return {"whole": self.whole.to_dict(), "touchpoints": [row.to_dict() for row in self.touchpoints]}
+        rows = [row.to_dict() for row in self.touchpoints]
+        return {"whole": self.whole.to_dict(), "touchpoints": rows, "repeating": self.repeating}
 
     def __str__(self) -> str:
         whole = self.whole
@@ -171,7 +171,7 @@ class Loops(SumTally[LoopTable]):
             return LoopTable(
                 whole=LoopRow(touchpoint=None, journeys=0, events=0, self_loops=0, returns=0, self_looping=none,
                               returning=none, reworked=none),
-                touchpoints=(), origin=cells.origin,
+                touchpoints=Listed.of((), ()), origin=cells.origin,
             )  # fmt: skip
         by_key = evolve(sums, group=sums.key)
         parts: tuple[Part, ...] = ("self_looping", "returning", "reworked")

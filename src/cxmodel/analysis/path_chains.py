@@ -102,7 +102,7 @@ class ChainTable:
     entropy: Estimate
     effective: Estimate
     events: Estimate
-    visits: Sequence[Visits] = field(repr=False)
+    visits: Listed[Visits] = field(repr=False)
     shown: tuple[ProbablePath, ...]
     other: float
     origin: Origin | None = field(default=None, repr=False, eq=False)
@@ -185,7 +185,7 @@ class PathChain(SumTally[ChainTable]):
     def _without(self, cells: Cells[Any]) -> ChainTable:
         none = no_value("no journeys", unit="bits")
         return ChainTable(
-            goal=self.goal.name, journeys=0, goal_share=None, entropy=none, effective=none, events=none, visits=(),
+            goal=self.goal.name, journeys=0, goal_share=None, entropy=none, effective=none, events=none, visits=Listed.of((), ()),
             shown=(), other=0.0, origin=cells.origin,
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ from cxmodel.exporters.measures import origin_of, origin_record, read_estimate
 from cxmodel.exporters.parsing import Place
 from cxmodel.exporters.plain import plain
 from cxmodel.model.estimates import Estimate, Origin
+from cxmodel.model.listed import Listed
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -97,6 +98,9 @@ def _value(place: Place, kind: Any, origin: Origin | None) -> object:
         return None if place.missing else _value(place, inner, origin)
     if get_origin(kind) is tuple:
         return tuple(_value(each, get_args(kind)[0], origin) for each in place)
+    if get_origin(kind) is Listed:
+        names = tuple(each["touchpoint"].text() for each in place)
+        return Listed.of(names, [_value(each, get_args(kind)[0], origin) for each in place])
     if get_origin(kind) is Literal:
         return place.one_of(get_args(kind))
     if kind is Estimate:

@@ -25,6 +25,11 @@ class Listed(Sequence[R]):
     names: Sequence[str]
     make: Callable[[int], R] = field(repr=False)
 
+    @classmethod
+    def of(cls, names: Sequence[str], rows: Sequence[R]) -> Listed[R]:
+        """Rows that are there already."""
+        return cls(names, lambda at: rows[at])
+
     def __len__(self) -> int:
         return len(self.names)
 
