@@ -185,8 +185,8 @@ class PathChain(SumTally[ChainTable]):
     def _without(self, cells: Cells[Any]) -> ChainTable:
         none = no_value("no journeys", unit="bits")
         return ChainTable(
-            goal=self.goal.name, journeys=0, goal_share=None, entropy=none, effective=none, events=none, visits=Listed.of((), ()),
-            shown=(), other=0.0, origin=cells.origin,
+            goal=self.goal.name, journeys=0, goal_share=None, entropy=none, effective=none, events=none,
+            visits=Listed.of((), ()), shown=(), other=0.0, origin=cells.origin,
         )  # fmt: skip
 
     def _estimates(
