@@ -15,6 +15,7 @@ from attrs import fields, has
 import cxmodel as cx
 from cxmodel.analysis.episodes import Recovery
 from cxmodel.analysis.pattern_language import as_pattern
+from cxmodel.model.listed import Listed
 from cxmodel.tallies.codec import MAGIC
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def assert_same(a: object, b: object, at: str = "") -> None:
             np.testing.assert_allclose(a, b, rtol=_near(at), atol=_near(at), err_msg=at)
         else:
             np.testing.assert_array_equal(a, b, at)
-    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+    elif isinstance(a, (list, tuple, Listed)) and isinstance(b, (list, tuple, Listed)):
         assert len(a) == len(b), at
         for i, (one, other) in enumerate(zip(a, b, strict=True)):
             assert_same(one, other, f"{at}[{i}]")
@@ -138,7 +139,7 @@ def numbers_in(result: object) -> int:
         return int(np.count_nonzero(np.nan_to_num(result))) if result.dtype.kind in "biuf" else 0
     if isinstance(result, Mapping):
         return sum(map(numbers_in, result.values()))
-    if isinstance(result, (list, tuple)):
+    if isinstance(result, (list, tuple, Listed)):
         return sum(map(numbers_in, result))
     if has(type(result)):
         skipped = {"origin", "level", "range", "dependence"}
