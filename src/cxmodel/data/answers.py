@@ -16,7 +16,7 @@ from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.errors import NoRowsError
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Ints, Keys, integers
+from cxmodel.stats.arrays import Bools, Ints, Keys, dense_codes, integers
 from cxmodel.stats.floats import Floats
 from cxmodel.typing import Source
 
@@ -118,9 +118,9 @@ class IdColumn:
 
     @cached_property
     def listed(self) -> tuple[Texts, Ints]:
-        """The distinct texts, and for each answer its row among them or −1."""
+        """The distinct texts, in no order, and for each answer its row among them or −1."""
         there = np.flatnonzero(~self.absent)
-        distinct, place = np.unique(self.key[there], return_inverse=True)
+        place, distinct = dense_codes(self.key[there])
         code = np.full(self.key.size, -1)
         code[there] = place
         return self.identifiers.texts_of(distinct), code
@@ -155,7 +155,8 @@ def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> Answer
     if bad_weights.any():
         rejected["weight that is missing or negative"] = _examples(np.flatnonzero(bad_weights), None, name)
     row = np.concatenate([part[0] for part in parts])
-    order = np.argsort(row, kind="stable")
+    # the rows of one question are in order as they are
+    order = np.argsort(row, kind="stable") if several else slice(None)
     row = row[order]
     if not row.size:
         raise NoRowsError("no answer could be kept", hint=str(evolve(rows.reading, rejected=rejected, kept=0)))
