@@ -119,9 +119,8 @@ def edges_of(parts: Sequence[Waits]) -> Edges:
         try:
             return summed(a, b, inside)
         finally:
-            let_go(
-                part.waits for part in inside
-            )  # of waits in files, those of all windows would be as large as the log
+            # of waits in files, those of all windows would be as large as the log
+            let_go(part.waits for part in inside)
 
     def summed(a: int, b: int, inside: Sequence[Waits]) -> tuple[Floats | Ints, Floats]:
         if sizes[a] > _AT_ONCE:

@@ -113,11 +113,11 @@ def tabulate(block: Block, seen: Observations, cells: Cells[Any], *, clustered: 
     names = tuple(seen.numbers)
     if not clustered:
         return _bucketed(names, cell, bucket[customer], numbers)
-    return _clustered(names, cell, customer, bucket, Numbers(numbers, raw, weight is None, seen.apart))
+    return _clustered(names, cell, customer, bucket, _Numbers(numbers, raw, weight is None, seen.apart))
 
 
 def _of_rows(values: Floats, rows: Ints | slice, size: int) -> Floats:
-    """Numbers of some rows; one that is the same everywhere stays so."""
+    """_Numbers of some rows; one that is the same everywhere stays so."""
     same = _same(values)
     return values[rows] if same is None else np.broadcast_to(same, size)
 
@@ -130,7 +130,7 @@ def _same(values: Floats) -> float | None:
 _Two = tuple[Floats, Floats]
 
 
-class Numbers(NamedTuple):
+class _Numbers(NamedTuple):
     """The numbers of observations.
 
     Attributes:
@@ -239,7 +239,7 @@ def _bucketed(names: tuple[str, ...], cell: _Flat, bucket: Ints, numbers: Sequen
     return Sums(names, group, key, count, none, total, nothing, nothing, row, slots.codes % BUCKETS, bucket_total)
 
 
-def _clustered(names: tuple[str, ...], cell: _Flat, customer: Ints, bucket_of: Ints, numbers: Numbers) -> Sums:
+def _clustered(names: tuple[str, ...], cell: _Flat, customer: Ints, bucket_of: Ints, numbers: _Numbers) -> Sums:
     """Sums by cell and bucket, with sums of products over customers."""
     distinct, place = compress(cell.code)
     group, key = cell.named(distinct)
