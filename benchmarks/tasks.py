@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import logs
 from attrs import frozen
+from pages import at_hand
 
 GAP = timedelta(days=30)
 WITHIN = timedelta(days=7)
@@ -364,6 +365,7 @@ def main() -> None:
     imports = time.perf_counter() - begun
     task = TASKS[name]
     given = task.ready(path)
+    at_hand(path)
     with Memory() as memory:
         before = resource.getrusage(resource.RUSAGE_SELF)
         begun = time.perf_counter()

@@ -18,6 +18,7 @@ import pytest
 
 import cxmodel as cx
 from cxmodel.data.folders import sweep
+from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.sizes import parse_bytes
 from cxmodel.data.temporary import FullDiskError
 from cxmodel.errors import InvalidValueError
@@ -180,3 +181,15 @@ def test_a_limit_that_is_no_size_is_told_in_words(limit: str) -> None:
     rows = [{"c": str(i), "t": "a", "at": "2026-01-01"} for i in range(2000)]
     with pytest.raises(InvalidValueError, match="memory_limit"):
         cx.read_events(rows, customer="c", touchpoint="t", time="at", memory_limit=limit)
+
+
+@pytest.mark.parametrize(("ids", "spilled"), [("short", False), ("a longer id that is as long as a UUID", True)])
+def test_words_of_ids_count_before_anything_is_read(tmp_path: Path, ids: str, spilled: bool) -> None:
+    """Rows carry the words of their customers until they are grouped; where these do not fit, ids are listed."""
+    path = tmp_path / "log.csv"
+    lines = [f"{ids} {i},a,2026-01-01T00:00:00Z\n" for i in range(60_000)]
+    path.write_text("customer,touchpoint,time\n" + "".join(lines), encoding="utf-8")
+    found = cx.read_events(path, customer="customer", touchpoint="touchpoint", time="time", memory_limit="9MB")
+    assert isinstance(found.population, MemoryPopulation)
+    assert (found.population.keeper is not None) == spilled
+    assert found.facts.customers == 60_000

@@ -33,10 +33,11 @@ def in_blocks(journeys: cx.Journeys, rows: Sequence[Row], size: int) -> cx.Journ
     fields: list[Field] = roles.fields()
     with open_tables(list(rows), [each.column for each in fields]) as (connection, tables):
         encoded = read_rows(connection, tables, fields)
-    blocks = group(event_rows(encoded.arrays, encoded.labels), journeys.population.vocabulary, rows_per_block=size)
     population = journeys.population
     assert isinstance(population, MemoryPopulation)
-    return evolve(journeys, population=evolve(population, parts=blocks))
+    vocabulary = population.vocabulary.changed(customers=encoded.identifiers["customer"])
+    blocks = group(event_rows(encoded.arrays, encoded.labels), vocabulary, rows_per_block=size)
+    return evolve(journeys, population=evolve(population, parts=blocks, vocabulary=vocabulary))
 
 
 def events(journeys: cx.Journeys) -> Iterator[tuple[str, str | None, list[tuple[str, int]]]]:

@@ -16,20 +16,22 @@ from tests.laws.reading import paths_of, read, whole
 
 import cxmodel as cx
 from cxmodel.analysis import paths
-from cxmodel.data import fields, grouping, rows
-from cxmodel.data.rows import KeyTable
+from cxmodel.data import fields, grouping, listing, rows
 from cxmodel.data.sources import connect
+from cxmodel.data.spelling import key_of, words_of
 from cxmodel.data.texts import Texts, match
 from cxmodel.stats.arrays import dense_codes, exact_codes, mix
+from cxmodel.stats.key_tables import PARTITION, KeyTable
 from cxmodel.testing import HOSTILE, Row, reference
 
 Keys = NDArray[np.uint64]
 MASK = 2**64 - 1
 FIRST = 0x9E3779B97F4A7C15
-# texts that really collide: two and two have one hash of the engine, or one key of `Texts.keys`
+# texts that really collide: two and two have one hash of the engine, one key of `Texts.keys`, or one of their words
 ENGINE = (("RkzBZsAr9fo2q0Ic", "8O2FsMJ6k83IO6hh"), ("pbcegEXeCWMdPKNI", "m06T3c6hTsuP623B"))
 HOUSE = (("wzJIgiIR5fbNw02u", "OV5clSDdFf8M6Wme"), ("W257T5lwMGfBDAZt", "g6jQCgFuCJVbCJhY"))
-BOTH = pytest.mark.parametrize("pairs", [ENGINE, HOUSE], ids=["engine", "house"])
+WORDS = (("F26M7LcxFvFRDcfK", "cMr4ii4DsnE7aC23"), ("Drwcpchv8ChHBPOF", "QLmDapCXUeMBrWeU"))
+EACH = pytest.mark.parametrize("pairs", [ENGINE, HOUSE, WORDS], ids=["engine", "house", "words"])
 Pairs = tuple[tuple[str, str], tuple[str, str]]
 
 
@@ -60,7 +62,8 @@ def test_texts_with_one_hash(monkeypatch: pytest.MonkeyPatch, buckets: int) -> N
         salts.append(salt)
         return f"({real(text, salt)} % {buckets})" if salt < 3 else real(text, salt)
 
-    monkeypatch.setattr(rows, "hash_of", few_values)
+    for module in (rows, listing):
+        monkeypatch.setattr(module, "hash_of", few_values)
     table = log()
     assert whole(read(table)) == plain(reference.trips(table))
     assert max(salts) == 3
@@ -124,15 +127,16 @@ def as_counts(found: paths.Variants) -> dict[tuple[int, ...], int]:
     return {tuple(found.codes[a:b].tolist()): count for a, b, count in rows}
 
 
-def same_slot(size: int) -> Keys:
-    """Keys that the first table of every hash table puts into one slot."""
-    inverse = pow(FIRST, -1, 2**64)
+def same_slot(size: int, multiplier: int) -> Keys:
+    """Keys that the first table of a hash table puts into one slot."""
+    inverse = pow(multiplier, -1, 2**64)
     return np.array([(i * inverse) & MASK for i in range(size)], np.uint64)
 
 
 @pytest.mark.parametrize("size", [1, 2, 100, 3000])
-def test_keys_in_one_slot(size: int) -> None:
-    keys = np.tile(same_slot(size), 3)
+@pytest.mark.parametrize("multiplier", [FIRST, int(PARTITION)])
+def test_keys_in_one_slot(size: int, multiplier: int) -> None:
+    keys = np.tile(same_slot(size, multiplier), 3)
     codes, distinct = dense_codes(keys)
     assert distinct.size == size
     assert (distinct[codes] == keys).all()
@@ -162,16 +166,17 @@ def visits(customers: tuple[str, str], journeys: tuple[str, str], touchpoints: t
 
 
 def keys_of(a: str, b: str) -> list[bool]:
-    """Whether two texts have one hash of the engine, and one key."""
+    """Whether two texts have one hash of the engine, one key, and one key of their words."""
     with connect() as engine:
         one = engine.execute(f"SELECT {fields.hash_of('?', 0)} = {fields.hash_of('?', 0)}", [a, b]).fetchall()
-    key = Texts.of([a, b]).keys()
-    return [bool(one[0][0]), bool(key[0] == key[1])]
+    texts = Texts.of([a, b])
+    return [bool(one[0][0]), *(bool(key[0] == key[1]) for key in (texts.keys(), key_of(words_of(texts))))]
 
 
 def test_the_pairs_collide() -> None:
-    assert [keys_of(*pair) for pair in ENGINE] == [[True, False]] * 2
-    assert [keys_of(*pair) for pair in HOUSE] == [[False, True]] * 2
+    assert [keys_of(*pair) for pair in ENGINE] == [[True, False, False]] * 2
+    assert [keys_of(*pair) for pair in HOUSE] == [[False, True, False]] * 2
+    assert [keys_of(*pair) for pair in WORDS] == [[False, False, True]] * 2
 
 
 def test_another_salt_parts_the_texts() -> None:
@@ -187,12 +192,13 @@ def test_another_salt_parts_the_texts() -> None:
 
 
 def test_texts_that_no_salt_parts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "hash_of", lambda text, salt: f"({fields.hash_of(text, salt)} % 2)")
+    for module in (rows, listing):
+        monkeypatch.setattr(module, "hash_of", lambda text, salt: f"({fields.hash_of(text, salt)} % 2)")
     with pytest.raises(cx.errors.InvalidValueError, match="one hash under each of 16 salts"):
         read(log())
 
 
-@BOTH
+@EACH
 def test_ids_and_names_that_collide_are_read_apart(pairs: Pairs) -> None:
     table = visits(pairs[0], pairs[1], pairs[0])
     assert whole(read(table)) == plain(reference.trips(table))
@@ -201,7 +207,7 @@ def test_ids_and_names_that_collide_are_read_apart(pairs: Pairs) -> None:
     assert [found.events_where(channel=channel).facts.events for channel in pairs[1]] == [8, 4]
 
 
-@BOTH
+@EACH
 def test_ids_and_names_that_collide_are_appended_apart(pairs: Pairs) -> None:
     table = visits(pairs[0], pairs[1], pairs[0])
     for first in (1, 5, 11):
@@ -210,7 +216,7 @@ def test_ids_and_names_that_collide_are_appended_apart(pairs: Pairs) -> None:
         assert found.population.origin.source == read(table).population.origin.source
 
 
-@BOTH
+@EACH
 def test_answers_find_the_customer_whose_id_collides(pairs: Pairs) -> None:
     journeys = read(visits(pairs[0], ("1", "2"), ("ask", "buy")))
     for who in pairs[0]:
@@ -227,7 +233,7 @@ def test_answers_find_the_customer_whose_id_collides(pairs: Pairs) -> None:
         assert list(found.population.vocabulary.customers.texts_of(owner)) == [who]
 
 
-@BOTH
+@EACH
 def test_answers_find_the_journey_whose_id_collides(pairs: Pairs) -> None:
     table = [{**row, "customer": f"of {row['journey']}"} for row in visits(("", ""), pairs[0], ("ask", "buy"))]
     for customer in (None, "who"):
@@ -245,7 +251,7 @@ def test_answers_find_the_journey_whose_id_collides(pairs: Pairs) -> None:
             assert list(found.population.vocabulary.journeys.texts_of(mine)) == [trip]
 
 
-@BOTH
+@EACH
 def test_facts_join_the_ids_that_collide(pairs: Pairs) -> None:
     journeys = read(visits(pairs[0], pairs[1], ("ask", "buy")))
     for customer in pairs[0]:
@@ -257,14 +263,14 @@ def test_facts_join_the_ids_that_collide(pairs: Pairs) -> None:
                 assert ids == {(customer, trip) for trip in pairs[1] if "journey" not in roles or trip == journey}
 
 
-@BOTH
+@EACH
 def test_the_position_of_a_customer_whose_id_collides(pairs: Pairs) -> None:
     journeys = read(visits(pairs[0], ("1", "2"), ("ask", "buy")))
     since = [journeys.position(who, goal="buy").since for who in pairs[0]]
     assert [each.hour if each else None for each in since] == [10, 11]
 
 
-@BOTH
+@EACH
 def test_names_that_collide_keep_their_rules(pairs: Pairs) -> None:
     one, other = pairs[0]
     table = visits(("ann", "bob"), ("1", "2"), pairs[0])
@@ -336,7 +342,7 @@ def test_starts_and_completes_with_one_key(other: int) -> None:
     assert {"1 starts without an end", "1 ends without a start"} <= set(found.reading.notes)
 
 
-@BOTH
+@EACH
 def test_starts_and_completes_of_ids_that_collide(pairs: Pairs) -> None:
     (ann, bob), (one, other) = pairs
     done = ((ann, one), (bob, other))

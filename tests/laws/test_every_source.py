@@ -12,7 +12,7 @@ from tests.laws.reading import read
 
 import cxmodel as cx
 from cxmodel.data import events
-from cxmodel.data.grouping import group
+from cxmodel.data.grouping import group, identified
 from cxmodel.testing import LAWS, Law, Read, Row, every_source, rows_of
 
 folders: list[Path] = []
@@ -34,6 +34,7 @@ def in_memory(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.Journ
 def in_many_blocks(rows: Sequence[Row], *, rules: Sequence[cx.Rule] = ()) -> cx.Journeys:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events, "group", partial(group, rows_per_block=3))
+        patch.setattr(events, "identified", partial(identified, rows_per_block=3))
         return in_memory(rows, rules=rules)
 
 

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxmodel.data.texts import Texts
 from cxmodel.stats.arrays import compress, distinct_codes, integer_texts, members
+from cxmodel.stats.key_tables import KeyTable
 
+KEYS = st.integers(0, 40) | st.integers(0, 2**64 - 1)
 LOW, HIGH = -(2**63), 2**63 - 1
 
 
@@ -43,3 +46,17 @@ def test_codes_are_made_dense_through_a_table_or_a_sort(values: list[int]) -> No
 def test_members_are_those_that_are_wanted(keys: list[int], wanted: list[int]) -> None:
     found = members(np.array(keys, np.uint64), np.array(wanted, np.uint64))
     assert found.tolist() == [key in wanted for key in keys]
+
+
+@given(st.lists(st.text(max_size=20), max_size=12))
+def test_the_hash_of_a_text_does_not_depend_on_the_others(texts: list[str]) -> None:
+    together = Texts.of(texts).keys().tolist()
+    assert together == [int(Texts.of([text]).keys()[0]) for text in texts]
+
+
+@given(st.sets(KEYS), st.lists(KEYS))
+def test_key_tables_find_what_they_hold(held: set[int], asked: list[int]) -> None:
+    code = {key: i for i, key in enumerate(sorted(held))}
+    table = KeyTable(np.array(list(code), np.uint64), np.array(list(code.values()), np.int32))
+    assert table.found(np.array(asked, np.uint64)).tolist() == [code.get(key, -1) for key in asked]
+    assert table.codes(np.array(list(code), np.uint64)).tolist() == list(code.values())

@@ -117,12 +117,18 @@ class IdColumn:
         return None if self.absent[row] else self.identifiers.text(int(self.key[row]))
 
     @cached_property
-    def listed(self) -> tuple[Texts, Ints]:
-        """The distinct texts, in no order, and for each answer its row among them or −1."""
+    def coded(self) -> tuple[Keys, Ints]:
+        """The distinct source keys, in no order, and for each answer the row of its among them or −1."""
         there = np.flatnonzero(~self.absent)
-        place, distinct = dense_codes(self.key[there])
+        place, distinct = dense_codes(self.key[there], repeated=False)
         code = np.full(self.key.size, -1)
         code[there] = place
+        return distinct, code
+
+    @cached_property
+    def listed(self) -> tuple[Texts, Ints]:
+        """The distinct texts, and for each answer the row of its among them or −1."""
+        distinct, code = self.coded
         return self.identifiers.texts_of(distinct), code
 
 
@@ -162,10 +168,10 @@ def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> Answer
         raise NoRowsError("no answer could be kept", hint=str(evolve(rows.reading, rejected=rejected, kept=0)))
     total = (rows.size if several else rows.reading.rows) * (len(roles.questions) if several else 1)
     return AnswerRows(
-        row=row, question=np.concatenate([np.full(part[0].size, part[2]) for part in parts])[order],
+        row=row, question=_questions(parts, order),
         score=np.concatenate([part[1] for part in parts])[order],
-        time=rows.arrays["time"][row] if "time" in rows.arrays else np.full(row.size, UNKNOWN_TIME),
-        weight=weight[row],
+        time=rows.arrays["time"][row] if "time" in rows.arrays else np.broadcast_to(UNKNOWN_TIME, row.size),
+        weight=weight[row] if "weight" in rows.arrays else np.broadcast_to(1.0, row.size),
         touchpoint=rows.arrays.get("touchpoint", np.zeros(rows.size))[row].astype(np.int64),
         touchpoints=rows.labels.get("touchpoint", Labels([""])),
         customer=_ids(rows, "customer", row), journey=_ids(rows, "journey", row),
@@ -174,6 +180,13 @@ def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> Answer
         labels={role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")},
         reading=Reading(rows=total, kept=int(row.size), rejected=rejected, notes=rows.reading.notes),
     )  # fmt: skip
+
+
+def _questions(parts: Sequence[tuple[Ints, Floats, int]], order: Ints | slice) -> Ints:
+    """The code of each answer's question; of one question alone no copies are held."""
+    if len(parts) == 1:
+        return np.broadcast_to(parts[0][2], parts[0][0].size)
+    return np.asarray(np.concatenate([np.full(part[0].size, part[2]) for part in parts])[order])
 
 
 def _weights(rows: Rows) -> tuple[Floats, Bools]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from operator import add
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from attrs import evolve, field, frozen
+from numpy.typing import NDArray
 
 from cxmodel.data import placing
 from cxmodel.data.answers import AnswerRows, IdColumn
 from cxmodel.data.blocks import Answers, Block, Vocabulary
+from cxmodel.data.partitioning import STRETCH
 from cxmodel.data.placing import REASONS, Reasons, Sought, Wanted
 from cxmodel.data.populations import MemoryPopulation
 from cxmodel.data.texts import Identifiers, Texts, find
@@ -20,7 +23,7 @@ from cxmodel.errors import InvalidValueError, NotComparableError
 from cxmodel.model.estimates import Origin
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example
 from cxmodel.model.scales import Question
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix, offsets_of
+from cxmodel.stats.arrays import Bools, Ints, Keys, dense_codes, mix, offsets_of
 
 
 @frozen(kw_only=True)
@@ -88,8 +91,10 @@ def attach(
             hint="Read them with customer= or journey=",
         )
     vocabulary, question = _with_questions(population.vocabulary, rows)
-    reasons = np.full(rows.row.size, placing.NO_JOURNEY if rows.customer is None else placing.NO_CUSTOMER, np.uint8)
-    wanted = _wanted(population, rows, about, reasons)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        what = beside.submit(told, rows, within, about)
+        reasons = np.full(rows.row.size, placing.NO_JOURNEY if rows.customer is None else placing.NO_CUSTOMER, np.uint8)
+        wanted = _wanted(population, rows, about, reasons)
     placed = np.zeros(rows.row.size, np.bool_)
 
     def look(block: Block) -> tuple[Answers, ...]:
@@ -111,7 +116,7 @@ def attach(
         whole_journey=int(placed.sum()) - at_event,
         unmatched=_counted(rows, reasons, placed),
     )
-    origin = population.origin.after(told(rows, within, about))
+    origin = population.origin.after(what.result())
     return evolve(population, parts=blocks, vocabulary=vocabulary, origin=origin), report
 
 
@@ -151,9 +156,9 @@ def _wanted(population: MemoryPopulation, rows: AnswerRows, about: str | None, r
                 hint="Read the events with journey=…, or the answers without",
             )
         named = ~rows.journey.absent
-        journey, known = _keys(population.vocabulary.journeys, rows.journey)
+        journey, known = _of_each(*_keys(population.vocabulary.journeys, rows.journey))
     nobody = np.ones(rows.row.size, np.bool_) if rows.customer is None else rows.customer.absent
-    by_customer = Sought.of(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+    by_customer = Sought.nothing()
     if rows.customer is not None:
         by_customer = Sought.of(*_keys(population.vocabulary.customers, rows.customer))
     by_journey = _by_journey(population, nobody, named, journey, known, reasons)
@@ -166,12 +171,16 @@ def _by_journey(
     """The answers without a customer by the id of their journey, where it is that of one customer alone."""
     reasons[nobody] = placing.NO_ID
     if named is None or not (nobody & named).any():
-        return Sought.of(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+        return Sought.nothing()
     reasons[nobody & named] = placing.NO_JOURNEY
     mine = nobody & named & known
     shared = mine & np.isin(journey, shared_ids(population.parts))
     reasons[shared] = placing.SHARED
-    return Sought.of(journey, mine & ~shared)
+    rest = np.flatnonzero(mine & ~shared)
+    code, keys = dense_codes(journey[rest])
+    of_each = np.full(journey.size, -1)
+    of_each[rest] = code
+    return Sought.of(keys, of_each)
 
 
 def _touchpoints(vocabulary: Vocabulary, rows: AnswerRows, about: str | None) -> Ints:
@@ -182,16 +191,19 @@ def _touchpoints(vocabulary: Vocabulary, rows: AnswerRows, about: str | None) ->
     return np.array(table, np.int64)[rows.touchpoint]
 
 
-def _keys(identifiers: Identifiers, column: IdColumn) -> tuple[Keys, Bools]:
-    """The key of each answer's id here, and whether it can be one of those that are here."""
+def _keys(identifiers: Identifiers, column: IdColumn) -> tuple[Keys, Ints]:
+    """The keys here of the distinct ids that are known here, and for each answer the row of its among them or −1."""
     if identifiers.keys is None and column.identifiers.keys is None:
-        return column.key, ~column.absent
+        return column.coded
     texts, code = column.listed
     keys, found = find(identifiers, texts)
-    there = code >= 0
-    out, has = np.zeros(code.size, np.uint64), np.zeros(code.size, np.bool_)
-    out[there], has[there] = keys[code[there]], found[code[there]]
-    return out, has
+    place = np.append(np.where(found, np.cumsum(found) - 1, -1), -1)
+    return keys[found], place[code]
+
+
+def _of_each(keys: Keys, code: Ints) -> tuple[Keys, Bools]:
+    """The key of each answer, and whether it has one."""
+    return np.append(keys, np.uint64(0))[code], code >= 0
 
 
 def shared_ids(blocks: Sequence[Block]) -> Keys:
@@ -286,17 +298,23 @@ def fingerprint(rows: AnswerRows) -> str:
     """
     questions = Texts.of([f"{name}: {question}" for name, question in rows.questions.items()]).keys()
     places = Texts.of(list(rows.touchpoints.names)).keys()
-    columns = [column for column in (rows.customer, rows.journey) if column is not None]
-    nobody = np.logical_and.reduce([np.ones(rows.row.size, np.bool_), *(column.absent for column in columns)])
-    ids = [*(_id_keys(column) for column in columns), np.where(nobody, rows.row, -1)]
-    parts = (rows.score, questions[rows.question], rows.time, rows.weight, places[rows.touchpoint], *ids)
-    keys = np.zeros(rows.row.size, np.uint64)
-    for turn, part in enumerate(parts):
-        keys = mix(keys ^ np.ascontiguousarray(part).view(np.uint64), turn)
-    return f"{int(keys.sum(dtype=np.uint64)):016x}"
+    ids = [column for column in (rows.customer, rows.journey) if column is not None]
+    nobody = np.logical_and.reduce([np.ones(rows.row.size, np.bool_), *(column.absent for column in ids)])
+    parts: list[tuple[NDArray[Any], Ints | None]] = [
+        (rows.score, None), (questions, rows.question), (rows.time, None), (rows.weight, None),
+        (places, rows.touchpoint), *(_id_keys(column) for column in ids), (np.where(nobody, rows.row, -1), None),
+    ]  # fmt: skip
+    total = 0
+    for start in range(0, rows.row.size, STRETCH):
+        part, keys = slice(start, start + STRETCH), np.zeros(1, np.uint64)
+        for turn, (values, code) in enumerate(parts):
+            found = values[part] if code is None else values[code[part]]
+            keys = mix(keys ^ np.ascontiguousarray(found).view(np.uint64), turn)
+        total += int(keys.sum(dtype=np.uint64))
+    return f"{total % 2**64:016x}"
 
 
-def _id_keys(column: IdColumn) -> Keys:
-    """The hash of each answer's id, equal whatever was read beside it; 0 where there is none."""
+def _id_keys(column: IdColumn) -> tuple[Keys, Ints]:
+    """The hashes of ids, equal whatever was read beside them, and which is each answer's; 0 where there is none."""
     texts, code = column.listed
-    return np.append(texts.keys(), np.uint64(0))[code]
+    return np.append(texts.keys(), np.uint64(0)), code

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Labels, Vocabulary
 from cxmodel.data.fields import Field
-from cxmodel.data.grouping import GIANT, EventRows, constant, group, interleaved, promoted, repeated
+from cxmodel.data.grouping import GIANT, EventRows, constant, group, identified, interleaved, promoted, repeated
 from cxmodel.data.ledgers import Ledger
 from cxmodel.data.lifecycles import Lifecycle, ends_after_begins, pair
 from cxmodel.data.partitioning import STRETCH
@@ -54,15 +54,23 @@ def read(source: Source, roles: Roles, *, tz: str | None = None, memory_limit: s
     roles = evolve(roles, tz=tz)
     fields = fields_of(roles)
     with open_tables(source, [each.column for each in fields], memory_limit=memory_limit) as (connection, tables):
-        scan = prepare(connection, tables, fields, tz=tz)
+        scan = prepare(connection, tables, fields, tz=tz, spelled=["customer"])
         limit = spill_limit(scan, memory_limit)
         if limit is not None:
-            return _spilled(scan, roles, limit)
+            return _spilled(scan.listing(), roles, limit)
         rows = collected(scan)
     intake = intake_of(rows, roles, renaming_of(rows.labels["touchpoint"].names[1:], roles))
     if not intake.rows.time.size:
         raise NoRowsError("no event could be kept", hint=str(intake.reading))
-    return finished(group(intake.rows, intake.vocabulary), intake.vocabulary, roles, intake.reading, intake.renaming)
+    blocks, vocabulary = _blocks(intake, spelled="customer" in rows.spelling)
+    return finished(blocks, vocabulary, roles, intake.reading, intake.renaming)
+
+
+def _blocks(intake: Intake, *, spelled: bool) -> tuple[list[Block], Vocabulary]:
+    if not spelled:
+        return group(intake.rows, intake.vocabulary), intake.vocabulary
+    blocks, customers = identified(intake.rows, intake.vocabulary)
+    return blocks, intake.vocabulary.changed(customers=customers)
 
 
 @frozen(eq=False)
@@ -94,7 +102,7 @@ def _vocabulary(
     return Vocabulary(
         touchpoints=labels["touchpoint"].names[1:] if renaming is None else renaming.touchpoints,
         columns={role[1:]: labels.get(role) for role in roles if _is(role, "=")},
-        customers=ids["customer"],
+        customers=ids.get("customer", Identifiers()),
         journeys=ids.get("journey"),
     )
 
@@ -108,7 +116,8 @@ def intake_of(rows: Rows, roles: Roles, renaming: Renaming | None) -> Intake:
         renaming: What the rules make of the names; None without rules.
     """
     marks = {f"{role}:mark": absent for role, absent in rows.absent.items()}
-    events, renaming, counts = events_of({**rows.arrays, **marks}, rows.labels, roles, renaming)
+    words = {f"customer:{i}": word for i, word in enumerate(rows.spelling.get("customer", ()))}
+    events, renaming, counts = events_of({**rows.arrays, **marks, **words}, rows.labels, roles, renaming)
     reading = rows.reading if renaming is None else renaming.told(rows.reading)
     vocabulary = _vocabulary(rows.arrays, rows.labels, rows.identifiers, renaming)
     return Intake(events, vocabulary, reading.noting(*counted(counts)), renaming)
@@ -259,6 +268,7 @@ def event_rows(arrays: Mapping[str, NDArray[Any]], labels: Mapping[str, Labels])
         until=arrays.get("until"), value=arrays.get("value"),
         columns={role[1:]: array for role, array in arrays.items() if _is(role, "=")},
         order=[_rank(array, labels.get(role)) for role, array in arrays.items() if _is(role, "<")],
+        spelling=[array for role, array in arrays.items() if role.startswith("customer:")],
     )  # fmt: skip
 
 

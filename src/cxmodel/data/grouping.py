@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from cxmodel.data.blocks import Block, Vocabulary
 from cxmodel.data.partitioning import blocks_of, parted
+from cxmodel.data.spelling import apart, in_order
+from cxmodel.data.texts import Identifiers
 from cxmodel.stats.arrays import (
     Bools,
     Ints,
@@ -28,6 +31,8 @@ from cxmodel.stats.arrays import (
 ROWS_PER_BLOCK: Final = 1_500_000
 ROWS_PER_PART: Final = 200_000
 GIANT: Final = 1_000_000
+_TURNS: Final = 16
+_FEW_WRONG: Final = 3
 
 
 @frozen(eq=False, kw_only=True)
@@ -43,6 +48,7 @@ class EventRows:
         value: Value, where the source has one.
         columns: Name → codes or numbers.
         order: Columns that break ties of time, most significant first.
+        spelling: Words of the customer's id behind the first, where rows of one key may be of two customers.
     """
 
     customer: Keys
@@ -53,6 +59,7 @@ class EventRows:
     value: NDArray[np.float64] | None = None
     columns: Mapping[str, NDArray[Any]]
     order: Sequence[NDArray[Any]] = ()
+    spelling: Sequence[Keys] = ()
 
     @property
     def carried(self) -> list[NDArray[Any]]:
@@ -66,7 +73,7 @@ class EventRows:
     @property
     def others(self) -> list[NDArray[Any]]:
         """All columns but the customer's."""
-        return [*self.carried, *self.order, *([] if self.journey is None else [self.journey])]
+        return [*self.carried, *self.order, *self.spelling, *([] if self.journey is None else [self.journey])]
 
     def picked(self, pick: Callable[[NDArray[Any]], NDArray[Any]]) -> EventRows:
         """The rows with something picked from each column."""
@@ -78,7 +85,7 @@ class EventRows:
             customer=pick(self.customer), touchpoint=pick(self.touchpoint), time=pick(self.time),
             journey=maybe(self.journey), until=maybe(self.until), value=maybe(self.value),
             columns={name: pick(column) for name, column in self.columns.items()},
-            order=[pick(key) for key in self.order],
+            order=[pick(key) for key in self.order], spelling=[pick(word) for word in self.spelling],
         )  # fmt: skip
 
     def owned(self) -> EventRows:
@@ -92,6 +99,25 @@ def group(rows: EventRows, vocabulary: Vocabulary, *, rows_per_block: int = ROWS
     The order inside a journey is (time, order columns, row). Blocks follow from the customers' keys alone. The rows are
     used up: their arrays are rearranged.
     """
+    return _grouped(rows, vocabulary, rows_per_block)[0]
+
+
+def identified(
+    rows: EventRows, vocabulary: Vocabulary, *, rows_per_block: int = ROWS_PER_BLOCK
+) -> tuple[list[Block], Identifiers]:
+    """Blocks of customers whose ids are spelled, and these ids, which are put in order when somebody asks for them."""
+    blocks, found = _grouped(rows, vocabulary, rows_per_block)
+    key = np.concatenate([each.customer for each in found])
+    more = [np.concatenate(word) for word in zip(*(each.spelling for each in found), strict=True)]
+    keys = key
+    if any(each.shared for each in found):
+        keys = apart(key)
+        ends = np.cumsum([block.customers for block in blocks])
+        blocks = [evolve(block, customer=own) for block, own in zip(blocks, np.split(keys, ends[:-1]), strict=True)]
+    return blocks, Identifiers(later=partial(in_order, keys, key, more))
+
+
+def _grouped(rows: EventRows, vocabulary: Vocabulary, rows_per_block: int) -> tuple[list[Block], list[_Found]]:
     block_bits = _bits(rows.customer.size, rows_per_block)
     bits = max(block_bits, _bits(rows.customer.size, ROWS_PER_PART))
     rows = rows.owned()
@@ -104,8 +130,9 @@ def group(rows: EventRows, vocabulary: Vocabulary, *, rows_per_block: int = ROWS
         return _fill(draft.of_part(at), rows.picked(lambda array: parts.of(array, draft.run[at])))
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = iter(pool.map(filled, seats))
-        return [draft.finished([next(found) for _ in draft.run], vocabulary) for draft in drafts]
+        found = list(pool.map(filled, seats))
+    rest = iter(found)
+    return [draft.finished([next(rest) for _ in draft.run], vocabulary) for draft in drafts], found
 
 
 def _bits(rows: int, most: int) -> int:
@@ -117,9 +144,16 @@ def _bits(rows: int, most: int) -> int:
 
 @frozen(eq=False)
 class _Found:
-    """What a part holds: its customers, the number of their journeys (None: one each), their lengths and ids."""
+    """What a part holds: its customers, the number of their journeys (None: one each), their lengths and ids.
+
+    Attributes:
+        spelling: Words of each customer's id behind the first.
+        shared: Two customers share a key.
+    """
 
     customer: Keys
+    spelling: Sequence[Keys]
+    shared: bool
     journeys: Ints | None
     lengths: Ints
     journey_id: Keys | None
@@ -165,7 +199,7 @@ class _Draft:
 
 def _fill(room: EventRows, rows: EventRows) -> _Found:
     """Put the rows of one part into their room, in the order of customer, journey and time."""
-    codes, distinct = dense_codes(rows.customer)
+    codes, distinct, spelling, shared = _customers(rows)
     if rows.journey is None:
         offsets, order = counting_order(codes, distinct.size)
         journeys, journey_id = None, None
@@ -176,11 +210,25 @@ def _fill(room: EventRows, rows: EventRows) -> _Found:
     order = order if again is None else order[again]
     for array, target in zip(rows.carried, room.carried, strict=True):
         np.take(array, order, out=target, mode="clip")  # what raises would buffer the output
-    return _Found(distinct, journeys, np.diff(offsets), journey_id)
+    return _Found(distinct, spelling, shared, journeys, np.diff(offsets), journey_id)
+
+
+def _customers(rows: EventRows) -> tuple[NDArray[np.signedinteger[Any]], Keys, list[Keys], bool]:
+    """A code for the customer of each row; key and further words of each customer; whether two share a key."""
+    codes, distinct = dense_codes(rows.customer)
+    spelling = []
+    for word in rows.spelling:
+        of_customer = np.empty(distinct.size, np.uint64)
+        of_customer[codes] = word
+        if not np.array_equal(of_customer[codes], word):
+            exact, first = exact_codes(rows.customer, rows.customer, *rows.spelling)
+            return exact, rows.customer[first], [each[first] for each in rows.spelling], True
+        spelling.append(of_customer)
+    return codes, distinct, spelling, False
 
 
 def _by_journey(
-    codes: NDArray[np.int32], distinct: Keys, journey: Keys, time: Ints
+    codes: NDArray[np.signedinteger[Any]], distinct: Keys, journey: Keys, time: Ints
 ) -> tuple[Ints, Ints, NDArray[Any], Keys]:
     """Journeys of each customer, offsets of journeys, the order of rows, and the id of each journey."""
     pair = mix(journey) ^ mix(distinct, 3)[codes]
@@ -218,7 +266,34 @@ def _resort(offsets: Ints, time: Ints, keys: Sequence[NDArray[Any]]) -> Ints | N
 
 
 def _stable_order(segment: Ints, time: Ints) -> Ints:
-    """The order by (segment, time, row).
+    """The order by (segment, time, row); segments ascend.
+
+    Rows are put into as many slices of time as there are rows, then in the order of their segments, in linear time.
+    What shares a slice changes places with its neighbour until all is in order; where times crowd in few slices, all
+    is sorted instead.
+    """
+    bits = int(segment.size).bit_length()
+    began, span = int(time.min()), int(time.max()) - int(time.min())
+    if span.bit_length() > 62:
+        return _sorted_order(segment, time)
+    since: Ints = (time - began) >> max(span.bit_length() - bits, 0)
+    by_time = counting_order(since, 1 << bits)[1]
+    order = by_time[counting_order(segment[by_time], int(segment[-1]) + 1)[1]]
+    ordered, inside = time[order], segment[1:] == segment[:-1]
+    for turn in range(_TURNS):
+        wrong = np.flatnonzero((ordered[1:] < ordered[:-1]) & inside)
+        if not wrong.size:
+            return np.asarray(order, np.int64)
+        if wrong.size * _FEW_WRONG > segment.size:
+            break
+        first = wrong[wrong & 1 == turn & 1]  # neighbours that do not overlap
+        for array in (ordered, order):
+            array[first], array[first + 1] = array[first + 1], array[first]
+    return _sorted_order(segment, time)
+
+
+def _sorted_order(segment: Ints, time: Ints) -> Ints:
+    """The same by sorting.
 
     One key of both where they fit 63 bits: sorting that is several times faster than sorting twice; rows with equal
     keys are put back in order afterwards.

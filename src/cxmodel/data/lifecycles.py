@@ -78,7 +78,7 @@ def ends_after_begins(rows: EventRows) -> tuple[EventRows, dict[str, int]]:
 
 def _in_turn(rows: EventRows, kept: Ints, starts: Bools, instance: Sequence[NDArray[Any]]) -> tuple[Ints, Ints, Bools]:
     """Rows ordered so that the i-th start and the i-th end of one thing are neighbours."""
-    parts = (rows.customer, rows.touchpoint, rows.journey, *instance)
+    parts = (rows.customer, *rows.spelling, rows.touchpoint, rows.journey, *instance)
     thing = _things([each[kept] for each in parts if each is not None])
     by_kind = np.lexsort((kept, rows.time[kept], ~starts, thing))
     k, s = thing[by_kind], starts[by_kind]
@@ -113,10 +113,4 @@ def _pairs(rows: Ints, starts: Bools, turn: Ints, same: Bools) -> tuple[Ints, In
 
 
 def _taken(rows: EventRows, picked: Ints, until: Ints) -> EventRows:
-    return evolve(
-        rows, customer=rows.customer[picked], touchpoint=rows.touchpoint[picked], time=rows.time[picked], until=until,
-        journey=None if rows.journey is None else rows.journey[picked],
-        value=None if rows.value is None else rows.value[picked],
-        columns={name: column[picked] for name, column in rows.columns.items()},
-        order=[key[picked] for key in rows.order],
-    )  # fmt: skip
+    return evolve(evolve(rows, until=None).picked(lambda column: column[picked]), until=until)

@@ -12,8 +12,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from cxmodel.stats.arrays import Ints, Keys, Scalar, counting_order, offsets_of
+from cxmodel.stats.key_tables import PARTITION
 
-PARTITION: Final = np.uint64(0xA24BAED4963EE407)
 STRETCH: Final = 1 << 16
 _ROWS_PER_SLICE: Final = 1 << 10
 

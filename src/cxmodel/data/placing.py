@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from attrs import frozen
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cxmodel.data.answers import UNKNOWN_TIME, AnswerRows
 from cxmodel.data.blocks import Answers, Block
-from cxmodel.stats.arrays import Bools, Codes, Ints, Keys, offsets_of, ranges, segment_of
+from cxmodel.stats.arrays import Bools, Codes, Ints, Keys, counting_order, offsets_of, ranges, segment_of
+from cxmodel.stats.key_tables import KeyTable
 
 REASONS: Final = (
     "no customer with this id",
@@ -25,6 +26,7 @@ NO_CUSTOMER, NO_JOURNEY, SHARED, TOO_EARLY, TOO_LATE, NO_TIME, NO_ID = range(len
 ANYWHERE: Final = -1
 NOWHERE: Final = -2
 _STEPS_BACK: Final = 8
+_RARE: Final = 16
 
 Reasons = NDArray[np.uint8]
 
@@ -34,39 +36,40 @@ class Sought:
     """Answers by the key that they are looked up by.
 
     Attributes:
-        keys: (k,) ascending distinct keys.
+        table: The row of each key.
         offsets: (k + 1,) where the answers of each begin.
-        rows: The answers, in the order of their keys.
+        rows: The answers, in the order of their keys, then of the input.
     """
 
-    keys: Keys
+    table: KeyTable
     offsets: Ints
-    rows: Ints
+    rows: NDArray[np.integer[Any]]
 
     @classmethod
-    def of(cls, keys: Keys, there: Bools) -> Sought:
-        """Those answers that are there, by their keys."""
-        rows = np.flatnonzero(there)
-        rows = rows[np.argsort(keys[rows])]
-        ordered = keys[rows]
-        first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: rows.size])
-        return cls(ordered[first], np.append(first, rows.size), rows)
+    def of(cls, keys: Keys, code: Ints) -> Sought:
+        """Answers by their keys.
+
+        Args:
+            keys: (k,) distinct keys.
+            code: (answers,) which of them an answer carries; −1 for none.
+        """
+        there = np.flatnonzero(code >= 0)
+        offsets, order = counting_order(code[there], keys.size)
+        return cls(KeyTable(keys, np.arange(keys.size, dtype=np.int32)), offsets, there[order])
+
+    @classmethod
+    def nothing(cls) -> Sought:
+        """No answers."""
+        return cls.of(np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
     def among(self, keys: Keys) -> tuple[Ints, Ints]:
         """Answers with one of these distinct keys, and the row of their key; in the order of (row, answer)."""
-        if not self.keys.size or not keys.size:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        ascending = np.argsort(keys)
-        wanted = keys[ascending]
-        place = np.minimum(np.searchsorted(self.keys, wanted), self.keys.size - 1)
-        hit = np.flatnonzero(self.keys[place] == wanted)
-        place = place[hit]
-        count = self.offsets[place + 1] - self.offsets[place]
-        answer = self.rows[ranges(self.offsets[place], count)]
-        row = np.repeat(ascending[hit], count)
-        bits = int(answer.max(initial=0)).bit_length()
-        packed = np.sort(row << bits | answer)  # rows and answers are fewer than 2³¹ each
-        return packed & ((1 << bits) - 1), packed >> bits
+        code = self.table.found(keys)
+        hit = np.flatnonzero(code >= 0)
+        code = code[hit]
+        count = self.offsets[code + 1] - self.offsets[code]
+        answer = self.rows[ranges(self.offsets[code], count)]
+        return answer.astype(np.int64, copy=False), np.repeat(hit, count)
 
 
 @frozen(eq=False)
@@ -222,15 +225,17 @@ def _eligible(block: Block) -> Bools:
 def _last_before(times: Ints, start: Ints, stop: Ints, time: Ints) -> Ints:
     """The last row of start … stop − 1 at or before each time; start − 1 where there is none.
 
-    The times of such a range ascend. All ranges are searched side by side, by halves of the longest.
+    The times of such a range ascend. All ranges are searched side by side, by halves of the longest; a step looks only
+    at ranges that are as long, which few are in the first steps.
     """
-    found = start - 1
-    step = 1 << int((stop - start).max(initial=0)).bit_length() >> 1
+    found, length = start - 1, stop - start
+    step = 1 << int(length.max(initial=0)).bit_length() >> 1
     while step:
-        ahead = found + step
-        inside = ahead < stop
-        inside &= times[np.minimum(ahead, times.size - 1)] <= time
-        found += step * inside
+        wide: NDArray[np.intp] | slice = np.flatnonzero(length >= step) if step >= _RARE else slice(None)
+        ahead = found[wide] + step
+        inside = ahead < stop[wide]
+        inside &= times[np.minimum(ahead, times.size - 1)] <= time[wide]
+        found[wide] += step * inside
         step >>= 1
     return found
 

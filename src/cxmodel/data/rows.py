@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from attrs import field as field_
 from numpy.typing import NDArray
 
@@ -24,18 +24,21 @@ from cxmodel.data.fields import (
     text_of,
     time_of,
 )
+from cxmodel.data.listing import listed
 from cxmodel.data.sources import Table, quoted
+from cxmodel.data.spelling import UnspellableError, key_of, words_of
 from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.data.times import Offsets
 from cxmodel.errors import InvalidValueError
 from cxmodel.model.readings import MOST_EXAMPLES, Count, Example, Reading
-from cxmodel.stats.arrays import Bools, Ints, Keys, mix, smallest_unsigned
+from cxmodel.stats.arrays import Bools, Ints, Keys, smallest_unsigned
+from cxmodel.stats.key_tables import KeyTable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_FIRST_ROWS: Final = 2_000
 _EPOCH_UNITS: Final = ((1e11, 1_000_000, "seconds"), (1e14, 1_000, "milliseconds"), (1e17, 1, "microseconds"))
-_SALTS: Final = 16
 # of 9, 10, 13 or 16 digits: seconds, milliseconds and microseconds of our time, never 20260131 or 20260131235959
 _EPOCH_TEXT: Final = re.compile(r"-?(\d{9,10}|\d{13}|\d{16})(\.\d+)?")
 
@@ -50,6 +53,7 @@ class Rows:
         identifiers: Role of an id → its distinct ids.
         labels: Role of a coded text → its labels; code 0 is missing.
         absent: Role of an optional id → where a row has none.
+        spelling: Role of an id whose texts were spelled, not listed → the words behind the first.
         reading: What became of the rows.
         tally: The same as counts, which merge.
     """
@@ -61,48 +65,7 @@ class Rows:
     labels: Mapping[str, Labels]
     reading: Reading
     tally: ScanTally
-
-
-class KeyTable:
-    """From 64-bit keys to the codes of the distinct ones: a hash table for arrays, a few rounds deep."""
-
-    def __init__(self, keys: Keys, codes: NDArray[Any]) -> None:
-        self._rounds: list[tuple[int, Keys, NDArray[Any]]] = []
-        turn = 0
-        while keys.size:
-            bits = max(8, int(keys.size).bit_length() + 2)
-            slots = self._slots(keys, turn, bits)
-            owner, code = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, codes.dtype)
-            owner[slots] = keys
-            settled = owner[slots] == keys
-            code[slots[settled]] = codes[settled]
-            self._rounds.append((bits, owner, code))
-            keys, codes, turn = keys[~settled], codes[~settled], turn + 1
-
-    @staticmethod
-    def _slots(keys: Keys, turn: int, bits: int) -> NDArray[np.int64]:
-        hashed = keys * np.uint64(0x9E3779B97F4A7C15) if turn == 0 else mix(keys, turn)
-        return (hashed >> np.uint64(64 - bits)).astype(np.int64)
-
-    def codes(self, keys: Keys) -> NDArray[Any]:
-        """The code of each key; every key must be one of the table."""
-        out: NDArray[Any] | None = None
-        rows: NDArray[np.intp] | None = None
-        for turn, (bits, owner, code) in enumerate(self._rounds):
-            slots = self._slots(keys, turn, bits)
-            found = code[slots]
-            if out is None:
-                out = found
-            elif rows is not None:
-                out[rows] = found
-            if turn + 1 == len(self._rounds):
-                break
-            missed = np.flatnonzero(owner[slots] != keys)
-            rows = missed if rows is None else rows[missed]
-            keys = keys[missed]
-            if not keys.size:
-                break
-        return np.zeros(keys.size, np.uint8) if out is None else out
+    spelling: Mapping[str, Sequence[Keys]] = field_(factory=dict)
 
 
 @define(eq=False)
@@ -118,6 +81,8 @@ class _Plan:
     labels: Labels | None = None
     identifiers: Identifiers | None = None
     blank: Keys = field_(factory=lambda: np.zeros(0, np.uint64))
+    spelled: bool = False
+    words: int = 0
 
 
 @define(eq=False)
@@ -161,6 +126,10 @@ class Shelf(Protocol):
         """Role (or ``role:mark``) → an array of this size to fill with the next kept rows."""
         ...
 
+    def word(self, role: str) -> Keys:
+        """Room for a further word of this role's ids in the rows that are filled now; all were 0 before."""
+        ...
+
     def filled(self) -> None:
         """The room that was given last is filled."""
         ...
@@ -170,7 +139,7 @@ class Shelf(Protocol):
 class MemoryShelf:
     """All rows in arrays of their full size."""
 
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: dict[str, NDArray[Any]]
     at: int = 0
     size: int = 0
 
@@ -178,6 +147,12 @@ class MemoryShelf:
         """The next rows of the arrays."""
         self.size = size
         return {role: array[self.at : self.at + size] for role, array in self.arrays.items()}
+
+    def word(self, role: str) -> Keys:
+        """The same rows of a column that begins with zeros."""
+        if role not in self.arrays:
+            self.arrays[role] = np.zeros(next(iter(self.arrays.values())).size, np.uint64)
+        return self.arrays[role][self.at : self.at + self.size]
 
     def filled(self) -> None:
         """Go on behind them."""
@@ -201,6 +176,24 @@ class Scan:
     plans: Sequence[_Plan]
     rows: int
     tz: str | None
+
+    def listing(self) -> Scan:
+        """The same with all ids listed beforehand."""
+        plans = [evolve(plan, spelled=False) for plan in self.plans]
+        for before, plan in zip(self.plans, plans, strict=True):
+            if before.spelled:
+                _list_texts(self.connection, self.tables, plan)
+        return evolve(self, plans=plans)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in the arrays, without the further words of ids."""
+        return sum(kind.itemsize for kind in self.kinds().values())
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of the further words that each row carries until it is grouped, as the first rows tell."""
+        return 8 * sum(plan.words for plan in self.plans if plan.spelled)
 
     def kinds(self) -> dict[str, np.dtype[Any]]:
         """Role → type of its array; marks (a time names its zone, an id is absent) stand behind a colon."""
@@ -242,7 +235,12 @@ class Scan:
 
 
 def prepare(
-    connection: DuckDBPyConnection, tables: Sequence[Table], fields: Sequence[Field], *, tz: str | None = None
+    connection: DuckDBPyConnection,
+    tables: Sequence[Table],
+    fields: Sequence[Field],
+    *,
+    tz: str | None = None,
+    spelled: Collection[str] = (),
 ) -> Scan:
     """List the distinct texts and count the rows.
 
@@ -251,8 +249,10 @@ def prepare(
         tables: Tables in order.
         fields: What to read.
         tz: Zone of times that name none; UTC when None.
-    """
-    plans = [_plan(connection, tables, each) for each in fields]
+        spelled: Roles of ids that are spelled while rows are read into memory, where they are texts: nobody lists them
+            before.
+    """  # fmt: skip
+    plans = [_plan(connection, tables, each, spelled) for each in fields]
     rows = sum(int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables)
     return Scan(connection, tables, plans, rows, tz)
 
@@ -265,25 +265,34 @@ def read_rows(
 
 
 def collected(scan: Scan) -> Rows:
-    """The kept rows in memory."""
+    """The kept rows in memory; ids that cannot be spelled are listed after all."""
+    try:
+        return _collected(scan)
+    except UnspellableError:
+        return _collected(scan.listing())
+
+
+def _collected(scan: Scan) -> Rows:
     shelf = MemoryShelf({role: np.empty(scan.rows, kind) for role, kind in scan.kinds().items()})
     tally = ScanTally()
     scan.run(shelf, tally)
     arrays = {role: array[: shelf.at] for role, array in shelf.arrays.items()}
     scan.to_instants(arrays, tally)
     optional = [plan.field.role for plan in scan.plans if plan.field.kind == "id" and not plan.field.required]
+    spelled = [plan.field.role for plan in scan.plans if plan.spelled]
     return Rows(
         size=shelf.at,
-        arrays={role: array for role, array in arrays.items() if not role.endswith(":mark")},
+        arrays={role: array for role, array in arrays.items() if ":" not in role},
         identifiers=scan.identifiers(),
         labels=scan.labels(),
         absent={role: arrays[f"{role}:mark"] for role in optional},
+        spelling={role: [array for name, array in arrays.items() if name.startswith(f"{role}:")] for role in spelled},
         reading=scan.reading(tally, shelf.at),
         tally=tally,
     )
 
 
-def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) -> _Plan:
+def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field, spelled: Collection[str]) -> _Plan:
     types = [table.columns[each.column] for table in tables]
     plan = _Plan(each)
     if each.kind == "id" and all(is_integer(type_) for type_ in types):
@@ -292,69 +301,28 @@ def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field) 
         plan.as_number = True
     elif each.kind == "time":
         plan.unit = _epoch_unit(connection, tables, each, types)
+    elif each.role in spelled:
+        plan.spelled, plan.words = True, _words(connection, tables[0], each)
     else:
         _list_texts(connection, tables, plan)
     return plan
 
 
+def _words(connection: DuckDBPyConnection, table: Table, each: Field) -> int:
+    """How many words the ids of the first rows have behind the first one."""
+    text = text_of(each.column, table.columns[each.column])
+    query = f"SELECT max(strlen(x)) FROM (SELECT {text} AS x FROM {table.sql} LIMIT {_FIRST_ROWS})"
+    return max(-(-int(connection.execute(query).fetchall()[0][0] or 0) // 8) - 1, 0)
+
+
 def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> None:
-    """The distinct texts of a column, and a key for each without collisions; blank ones count as missing."""
-    while True:
-        texts, keys, blank = _distinct(connection, tables, plan)
-        order = np.argsort(keys)
-        again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-        first, second = order[again], order[again + 1]
-        if (blank[first] == blank[second]).all() and (texts.take(first).same(texts.take(second)) | blank[first]).all():
-            break
-        plan.salt += 1
-        if plan.salt == _SALTS:
-            raise InvalidValueError(
-                f"{plan.field.column!r} holds texts with one hash under each of {_SALTS} salts",
-                hint="They were made to collide: look at where they come from",
-            )
-    fresh = np.ones(order.size, np.bool_)
-    fresh[again + 1] = False
-    order = order[fresh]
-    plan.blank = keys[order[blank[order]]]
-    named = order[~blank[order]]
+    """The distinct texts of a column, as ids or as codes."""
+    found = listed(connection, tables, plan.field.column)
+    plan.salt, plan.blank = found.salt, found.blank
     if plan.field.kind == "id":
-        plan.identifiers = Identifiers(keys[named], texts.take(named))
-        return
-    names = list(texts.take(named))
-    by_name = sorted(range(len(names)), key=names.__getitem__)
-    codes = np.zeros(order.size, smallest_unsigned(len(names) + 1))
-    codes[by_name] = np.arange(1, len(names) + 1)
-    plan.table = KeyTable(np.concatenate([keys[named], plan.blank]), codes)
-    plan.labels = Labels(["", *(names[i] for i in by_name)])
-
-
-def _distinct(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> tuple[Texts, Keys, Bools]:
-    """Distinct texts with their keys, and which of them are blank or missing."""
-    texts: list[Texts] = []
-    keys: list[Keys] = []
-    blank: list[Bools] = []
-    for table in tables:
-        text = text_of(plan.field.column, table.columns[plan.field.column])
-        query = f"SELECT x, {hash_of('x', plan.salt)} FROM (SELECT DISTINCT {text} AS x FROM {table.sql})"
-        for x, key in batches(connection, query):
-            assert x.texts is not None
-            texts.append(Texts(x.texts.data.copy(), x.texts.offsets))
-            keys.append(key.require().copy())
-            blank.append(_blank(x.texts, x.missing))
-    if not keys:
-        return Texts.of([]), np.zeros(0, np.uint64), np.zeros(0, np.bool_)
-    return Texts.joined(texts), np.concatenate(keys), np.concatenate(blank)
-
-
-def _blank(texts: Texts, missing: Bools | None) -> Bools:
-    empty = np.diff(texts.offsets) == 0
-    if missing is not None:
-        empty |= missing
-    first = np.zeros(len(texts), np.uint8)
-    first[~empty] = texts.data[texts.offsets[:-1][~empty]]
-    for row in np.flatnonzero(~empty & ((first <= ord(" ")) | (first >= 0xC2) & (first <= 0xE3))).tolist():
-        empty[row] = not texts[row].strip()
-    return np.asarray(empty)
+        plan.identifiers = Identifiers(found.keys, found.texts)
+    else:
+        plan.table, plan.labels = found.coded()
 
 
 def _dtype(plan: _Plan) -> np.dtype[Any]:
@@ -377,7 +345,8 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
         value = time_of(column, type_, plan.unit)
         faults = [] if type_.startswith("TIMESTAMP") or type_ == "DATE" else [fault_of(column, value, type_)]
         return [value, names_zone(column, type_, plan.unit), *faults]
-    return [hash_of(text_of(column, type_), plan.salt)]
+    text = text_of(column, type_)
+    return [text if plan.spelled else hash_of(text, plan.salt)]
 
 
 def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: ScanTally) -> None:
@@ -399,6 +368,9 @@ def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], 
         room = shelf.room(length if keep is None else int(np.count_nonzero(keep)))
         for plan, group in zip(plans, groups, strict=True):
             _store(plan, group, keep, room[plan.field.role])
+            for i, word in enumerate(group[1:] if plan.spelled else (), start=1):
+                further = word.require()
+                shelf.word(f"{plan.field.role}:{i}")[:] = further if keep is None else further[keep]
             if _is_marked(plan):
                 flags = _marks(plan, group)
                 room[f"{plan.field.role}:mark"][:] = flags if keep is None else flags[keep]
@@ -411,11 +383,22 @@ def _is_marked(plan: _Plan) -> bool:
 
 
 def _judged(plan: _Plan, group: list[Column]) -> list[Column]:
-    """A column of hashed texts, with its blank texts as missing."""
+    """A column of texts as keys, with its blank texts as missing; behind spelled ones their further words."""
+    if plan.spelled and group[0].texts is not None:
+        return _spelled(group[0].texts)
     if not plan.blank.size or group[0].values is None:
         return group
     blank = np.isin(group[0].values, plan.blank)
     return [Column(group[0].values, None, blank if blank.any() else None), *group[1:]]
+
+
+def _spelled(texts: Texts) -> list[Column]:
+    words = words_of(texts)
+    blank = texts.blank(words[0].astype(np.uint8))
+    return [
+        Column(key_of(words), None, blank if blank.any() else None),
+        *(Column(word, None, None) for word in words[1:]),
+    ]
 
 
 def _marks(plan: _Plan, group: Sequence[Column]) -> Bools:

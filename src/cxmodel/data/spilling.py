@@ -18,16 +18,17 @@ from cxmodel.data.memory import free_memory
 from cxmodel.data.partitioning import partition_of
 from cxmodel.data.rows import Scan, ScanTally
 from cxmodel.data.sizes import parse_bytes
-from cxmodel.stats.arrays import counting_order
+from cxmodel.stats.arrays import Keys, counting_order
 
 _CHUNK: Final = 1_000_000
 _MOST_BITS: Final = 9  # more would make each append small
 _BYTES_PER_ROW: Final = 3.5  # what grouping in memory needs, as a multiple of the rows' own arrays
+_BYTES_PER_WORD: Final = 1.5  # the same of words that only rows carry, not events
 
 
 def spill_limit(scan: Scan, limit: str | None) -> float | None:
     """Bytes to keep to where grouping this in memory would need more than the limit, or than the machine has left."""
-    needed = scan.rows * sum(kind.itemsize for kind in scan.kinds().values()) * _BYTES_PER_ROW
+    needed = scan.rows * (scan.row_bytes * _BYTES_PER_ROW + scan.word_bytes * _BYTES_PER_WORD)
     most = float(parse_bytes(limit)) if limit else free_memory()
     return most if needed > most * (0.5 if limit else 0.8) else None
 
@@ -70,6 +71,10 @@ class SpillShelf:
                 self._buffer = {role: np.empty(max(size, _CHUNK), kind) for role, kind in self.scan.kinds().items()}
         self._size = size
         return {role: array[self._at : self._at + size] for role, array in self._buffer.items()}
+
+    def word(self, role: str) -> Keys:
+        """Never asked for: ids of rows that are spilled are listed before."""
+        raise AssertionError(role)
 
     def filled(self) -> None:
         """Go on behind it."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 
-from cxmodel.stats.arrays import Ints, Keys, Scalar, hash_texts, integer_texts, members, offsets_of, ranges
+from cxmodel.stats.arrays import Bools, Ints, Keys, Scalar, hash_texts, integer_texts, members, offsets_of, ranges
 
 
 @frozen(eq=False, repr=False)
@@ -69,6 +69,21 @@ class Texts:
         """A 64-bit hash of each text, the same on every engine and machine."""
         return hash_texts(self.data, self.offsets)
 
+    def blank(self, first: NDArray[np.uint8] | None = None) -> Bools:
+        """(n,) which are empty or nothing but white space.
+
+        Args:
+            first: First byte of each, 0 where it is empty, if that is known already.
+        """
+        if first is None:
+            some = np.diff(self.offsets) > 0
+            first = np.zeros(len(self), np.uint8)
+            first[some] = self.data[self.offsets[:-1][some]]
+        blank = np.asarray(first == 0)
+        for row in np.flatnonzero(((first <= ord(" ")) & ~blank) | (first >= 0xC2) & (first <= 0xE3)).tolist():
+            blank[row] = not self[row].strip()
+        return blank
+
     def inserted(self, at: Ints, texts: Texts) -> Texts:
         """With a few texts put in before these rows."""
         data = _inserted(self.data, self.offsets[at], texts.data, texts.offsets[1:-1])
@@ -91,15 +106,30 @@ class Identifiers:
     """The distinct ids of one column: a source key for each, and its text.
 
     A source key is what rows carry while they are grouped: the integer itself, or the engine's hash of the text
-    (checked for collisions when the ids are listed). `stable` gives the key that is equal everywhere.
+    (checked for collisions when the ids are listed), or a key of its words. `stable` gives the key that is equal
+    everywhere.
 
     Attributes:
-        keys: Ascending distinct source keys; None where the key is the integer itself.
-        texts: Their texts, in the same order; None for integers.
+        later: Gives keys and texts when somebody asks for them.
     """
 
-    keys: Keys | None = None
-    texts: Texts | None = field(default=None)
+    _keys: Keys | None = None
+    _texts: Texts | None = None
+    later: Callable[[], tuple[Keys, Texts]] | None = None
+
+    @property
+    def keys(self) -> Keys | None:
+        """Ascending distinct source keys; None where the key is the integer itself."""
+        return self._listed[0]
+
+    @property
+    def texts(self) -> Texts | None:
+        """Their texts, in the same order; None for integers."""
+        return self._listed[1]
+
+    @cached_property
+    def _listed(self) -> tuple[Keys | None, Texts | None]:
+        return (self._keys, self._texts) if self.later is None else self.later()
 
     def text(self, key: int) -> str:
         """The id with this source key."""

@@ -19,6 +19,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 _AT_ONCE: Final = 2**21
 _SHORT: Final = 64
+_SHORT_STRETCH: Final = 2**14
+_NEARLY: Final = 4
 _FEW: Final = 2
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _DIGITS: Final = np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")
@@ -42,6 +44,21 @@ def mix(keys: Keys, seed: int = 0) -> Keys:
     return h
 
 
+def unmixed(keys: Keys) -> Keys:
+    """The keys that `mix` scrambled, with the seed 0.
+
+    Example:
+        >>> unmixed(mix(np.array([0, 1], np.uint64))).tolist()
+        [0, 1]
+    """
+    h: Keys = keys ^ keys >> np.uint64(31) ^ keys >> np.uint64(62)
+    for shift, multiplier in ((27, 0x94D049BB133111EB), (30, 0xBF58476D1CE4E5B9)):
+        h *= np.uint64(pow(multiplier, -1, 1 << 64))
+        h ^= h >> np.uint64(shift) ^ h >> np.uint64(2 * shift)
+    h -= np.uint64(_GOLDEN)
+    return h
+
+
 def hash_texts(data: NDArray[np.uint8], offsets: Ints) -> Keys:
     """64-bit hash of each text of a packed list, eight bytes at a time, all texts side by side.
 
@@ -55,6 +72,9 @@ def hash_texts(data: NDArray[np.uint8], offsets: Ints) -> Keys:
         True
     """
     lengths = np.diff(offsets)
+    longest = int(lengths.max(initial=0))
+    if longest and longest == int(lengths.min()):
+        return _hash_cells(data.reshape(-1, longest))
     padded = np.zeros(data.size + 8, np.uint8)
     padded[: data.size] = data
     words: Keys = np.ndarray((data.size + 1,), np.dtype("<u8"), padded, strides=(1,))
@@ -67,6 +87,21 @@ def hash_texts(data: NDArray[np.uint8], offsets: Ints) -> Keys:
         h[active] = mix(h[active] ^ (words[at[active]] & tail))
         at[active] += 8
         active = active[left > 8]
+    return h
+
+
+def _hash_cells(cells: NDArray[np.uint8]) -> Keys:
+    """The same for texts of one length: a word of all of them at a time."""
+    size, length = cells.shape
+    h = np.empty(size, np.uint64)
+    for start in range(0, size, _SHORT_STRETCH):
+        part = cells[start : start + _SHORT_STRETCH]
+        padded = np.zeros((part.shape[0], -(-length // 8) * 8), np.uint8)
+        padded[:, :length] = part
+        found = np.broadcast_to(mix(np.array([length], np.uint64), 1), part.shape[0])
+        for word in padded.view(np.dtype("<u8")).T:
+            found = mix(found ^ word)
+        h[start : start + _SHORT_STRETCH] = found
     return h
 
 
@@ -93,12 +128,16 @@ def integer_texts(values: Ints) -> tuple[NDArray[np.uint8], Ints]:
     return digits[np.arange(digits.shape[1]) >= begin[:, None]], offsets
 
 
-def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
+def dense_codes(keys: Keys, *, repeated: bool = True) -> tuple[NDArray[np.int32], Keys]:
     """Codes 0 … k−1 of 64-bit keys and the k distinct keys, in linear expected time.
 
     Each round throws the open keys into a table; a slot belongs to one of its keys, the others go on to the next round
-    with another hash. The first table is smaller than the rows, since keys mostly repeat and a small one stays in the
+    with another hash. The first table is smaller than the rows where keys mostly repeat, since a small one stays in the
     cache; later ones have room for all that is left.
+
+    Args:
+        keys: The keys.
+        repeated: Whether most keys are there many times.
 
     Example:
         >>> codes, distinct = dense_codes(np.array([7, 9, 7], np.uint64))
@@ -110,7 +149,7 @@ def dense_codes(keys: Keys) -> tuple[NDArray[np.int32], Keys]:
     rows: NDArray[np.intp] | None = None
     open_keys, base, turn = keys, 0, 0
     while open_keys.size:
-        bits = max(8, int(open_keys.size).bit_length() + (1 if turn else -2))
+        bits = max(8, int(open_keys.size).bit_length() + (1 if turn else -2 if repeated else 0))
         found, missed, owners = _thrown(open_keys, turn, bits)
         found += base
         if rows is None:
@@ -237,12 +276,23 @@ def compress(codes: Ints) -> tuple[Ints, Ints]:
         return codes.astype(np.int64), codes.astype(np.int64)
     there = _table(codes)
     if there is None:
-        distinct, place = np.unique(codes, return_inverse=True)
-        return distinct, place
+        return _sorted_apart(codes)
     distinct = np.flatnonzero(there)
     number = np.empty(there.size, np.int64)
     number[distinct] = np.arange(distinct.size)
     return distinct, number[codes]
+
+
+def _sorted_apart(codes: Ints) -> tuple[Ints, Ints]:
+    # a stable sort goes through what is nearly in order, as codes of customers mostly are, in linear time
+    falls = np.count_nonzero(codes[1:] < codes[:-1])
+    order = np.argsort(codes, kind="stable" if falls * _NEARLY < codes.size else None)
+    ordered = codes[order]
+    fresh = np.ones(codes.size, np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    place = np.empty(codes.size, np.int64)
+    place[order] = np.cumsum(fresh) - 1
+    return np.asarray(ordered[fresh], np.int64), place
 
 
 def distinct_codes(codes: Ints) -> Ints:

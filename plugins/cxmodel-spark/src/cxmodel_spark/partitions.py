@@ -11,9 +11,9 @@ from attrs import field, frozen
 
 from cxmodel import errors
 from cxmodel.data.fields import text_of
-from cxmodel.data.partitioning import PARTITION
 from cxmodel.data.sources import connect
 from cxmodel.stats.arrays import Ints, Keys, hash_texts
+from cxmodel.stats.key_tables import PARTITION
 from cxmodel.tallies.codec import allow, decode, encode
 
 if TYPE_CHECKING:
