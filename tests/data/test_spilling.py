@@ -183,7 +183,7 @@ def test_a_limit_that_is_no_size_is_told_in_words(limit: str) -> None:
         cx.read_events(rows, customer="c", touchpoint="t", time="at", memory_limit=limit)
 
 
-@pytest.mark.parametrize(("ids", "spilled"), [("short", False), ("a longer id that is as long as a UUID", True)])
+@pytest.mark.parametrize(("ids", "spilled"), [("short", False), ("an id that is as long as UUIDs", True)])
 def test_words_of_ids_count_before_anything_is_read(tmp_path: Path, ids: str, spilled: bool) -> None:
     """Rows carry the words of their customers until they are grouped; where these do not fit, ids are listed."""
     path = tmp_path / "log.csv"

@@ -13,14 +13,13 @@ from tests.laws.test_collisions import WORDS, plain
 
 import cxmodel as cx
 from cxmodel.data import events, rows
-from cxmodel.data.spelling import MOST_WORDS, UnspellableError, apart, key_of, texts_of, words_of
+from cxmodel.data.spelling import MOST_BYTES, MOST_WORDS, UnspellableError, apart, key_of, texts_of, words_of
 from cxmodel.data.texts import Texts
 from cxmodel.stats.arrays import mix, unmixed
 from cxmodel.testing import HOSTILE, reference
 
-LONGEST = 8 * MOST_WORDS
-IDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=LONGEST // 4) | st.text(
-    "ab", max_size=LONGEST
+IDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=MOST_BYTES // 4) | st.text(
+    "ab", max_size=MOST_BYTES
 )
 Row = dict[str, object]
 
@@ -57,7 +56,7 @@ def test_the_key_does_not_depend_on_the_others(who: str, more: int) -> None:
     assert key_of(words_of(Texts.of([who, "x" * 8 * more])))[0] == alone[0]
 
 
-@pytest.mark.parametrize("who", ["a\0", "\0", "x" * (LONGEST + 1)])
+@pytest.mark.parametrize("who", ["a\0", "\0", "x" * (MOST_BYTES + 1)])
 def test_what_cannot_be_spelled(who: str) -> None:
     with pytest.raises(UnspellableError):
         words_of(Texts.of(["a", who]))
@@ -77,11 +76,11 @@ def test_spelled_ids_are_read(ids: list[str]) -> None:
     assert whole(found) == plain(reference.trips(log(ids)))
 
 
-@pytest.mark.parametrize("more", [[], ["x" * (LONGEST + 1)], [f"{HOSTILE[0]}\0"], ["a\0", "a"]])
+@pytest.mark.parametrize("more", [[], ["x" * (MOST_BYTES + 1)], [f"{HOSTILE[0]}\0"], ["a\0", "a"]])
 def test_others_are_listed(more: list[str]) -> None:
     ids = [*(text for text in dict.fromkeys(HOSTILE) if text.strip()), *more]
     found = read(log(ids))
-    assert was_spelled(found) == all("\0" not in who and len(who.encode()) <= LONGEST for who in ids)
+    assert was_spelled(found) == all("\0" not in who and len(who.encode()) <= MOST_BYTES for who in ids)
     assert whole(found) == plain(reference.trips(log(ids)))
 
 
@@ -92,9 +91,31 @@ def test_blank_ids_are_no_ids() -> None:
     assert [each.row for each in found.reading.rejected["no customer"].examples][:2] == [4, 5]
 
 
-def test_longer_ids_may_come_late() -> None:
-    ids = ["a", *(f"a{'b' * i}" for i in range(1, LONGEST))]
-    assert whole(read(log(ids))) == plain(reference.trips(log(ids)))
+@pytest.mark.parametrize("longest", [MOST_BYTES, MOST_BYTES + 1])
+@pytest.mark.parametrize("first", ["a", "b" * (MOST_BYTES + 1)])
+def test_longer_ids_may_come_late(monkeypatch: pytest.MonkeyPatch, longest: int, first: str) -> None:
+    """The first rows tell how long ids are; the others may be longer, and are only then listed after all."""
+    monkeypatch.setattr(rows, "_FIRST_ROWS", 1)
+    ids = [first, *("a" + "ü" * (i // 2) + "b" * (i % 2) for i in range(1, longest))]
+    found = read(log(ids))
+    assert was_spelled(found) == (max(len(who.encode()) for who in ids) <= MOST_BYTES)
+    assert whole(found) == plain(reference.trips(log(ids)))
+
+
+def test_endless_ids_are_not_taken_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch holds many rows: of an id that is too long only as much is taken as shows that."""
+    sizes: list[int] = []
+
+    def looked_at(texts: Texts) -> object:
+        sizes.append(texts.data.size)
+        return words_of(texts)
+
+    monkeypatch.setattr(rows, "words_of", looked_at)
+    ids = [*(f"{i}" for i in range(3_000)), *(f"{'x' * 10_000}{i}" for i in range(20))]
+    found = read(log(ids))
+    assert not was_spelled(found)
+    assert found.facts.customers == len(ids)
+    assert 0 < max(sizes) < 3 * len(ids) * (MOST_BYTES + 1)
 
 
 def test_many_customers_with_one_key(monkeypatch: pytest.MonkeyPatch) -> None:

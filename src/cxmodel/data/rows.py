@@ -26,7 +26,7 @@ from cxmodel.data.fields import (
 )
 from cxmodel.data.listing import listed
 from cxmodel.data.sources import Table, quoted
-from cxmodel.data.spelling import UnspellableError, key_of, words_of
+from cxmodel.data.spelling import MOST_BYTES, MOST_WORDS, UnspellableError, key_of, words_of
 from cxmodel.data.texts import Identifiers, Texts
 from cxmodel.data.times import Offsets
 from cxmodel.errors import InvalidValueError
@@ -193,7 +193,7 @@ class Scan:
     @property
     def word_bytes(self) -> int:
         """Bytes of the further words that each row carries until it is grouped, as the first rows tell."""
-        return 8 * sum(plan.words for plan in self.plans if plan.spelled)
+        return 8 * sum(max(plan.words - 1, 0) for plan in self.plans if plan.spelled)
 
     def kinds(self) -> dict[str, np.dtype[Any]]:
         """Role → type of its array; marks (a time names its zone, an id is absent) stand behind a colon."""
@@ -301,18 +301,19 @@ def _plan(connection: DuckDBPyConnection, tables: Sequence[Table], each: Field, 
         plan.as_number = True
     elif each.kind == "time":
         plan.unit = _epoch_unit(connection, tables, each, types)
-    elif each.role in spelled:
-        plan.spelled, plan.words = True, _words(connection, tables[0], each)
     else:
-        _list_texts(connection, tables, plan)
+        words = _words(connection, tables[0], each) if each.role in spelled else MOST_WORDS + 1
+        plan.spelled, plan.words = words <= MOST_WORDS, words
+        if not plan.spelled:
+            _list_texts(connection, tables, plan)
     return plan
 
 
 def _words(connection: DuckDBPyConnection, table: Table, each: Field) -> int:
-    """How many words the ids of the first rows have behind the first one."""
+    """How many words the ids of the first rows have."""
     text = text_of(each.column, table.columns[each.column])
     query = f"SELECT max(strlen(x)) FROM (SELECT {text} AS x FROM {table.sql} LIMIT {_FIRST_ROWS})"
-    return max(-(-int(connection.execute(query).fetchall()[0][0] or 0) // 8) - 1, 0)
+    return -(-int(connection.execute(query).fetchall()[0][0] or 0) // 8)
 
 
 def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> None:
@@ -346,7 +347,10 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
         faults = [] if type_.startswith("TIMESTAMP") or type_ == "DATE" else [fault_of(column, value, type_)]
         return [value, names_zone(column, type_, plan.unit), *faults]
     text = text_of(column, type_)
-    return [text if plan.spelled else hash_of(text, plan.salt)]
+    if not plan.spelled:
+        return [hash_of(text, plan.salt)]
+    # a batch of texts must fit memory however long they are: one byte too many is enough to see that they are too long
+    return [f"(CASE WHEN strlen({text}) <= {MOST_BYTES} THEN {text} ELSE substr({text}, 1, {MOST_BYTES + 1}) END)"]
 
 
 def _scan(connection: DuckDBPyConnection, table: Table, plans: Sequence[_Plan], shelf: Shelf, tally: ScanTally) -> None:

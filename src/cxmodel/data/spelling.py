@@ -12,6 +12,7 @@ from cxmodel.stats.arrays import Ints, Keys, mix, offsets_of, unmixed
 
 MOST_WORDS: Final = 5
 """Longer ids are listed instead: each word is carried by every row. A UUID written out has 36 bytes."""
+MOST_BYTES: Final = 8 * MOST_WORDS
 _MASKS: Final = np.array([(1 << 8 * length) - 1 for length in range(9)], np.uint64)
 _ODD: Final = (0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0x9E3779B97F4A7C15)
 
@@ -28,7 +29,7 @@ def words_of(texts: Texts) -> list[Keys]:
     """
     lengths = np.diff(texts.offsets)
     longest = int(lengths.max(initial=0))
-    if longest > 8 * MOST_WORDS or (texts.data.size and not texts.data.min()):
+    if longest > MOST_BYTES or (texts.data.size and not texts.data.min()):
         raise UnspellableError
     count = max(-(-longest // 8), 1)
     if longest and int(lengths.min()) == longest:
