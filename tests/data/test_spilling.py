@@ -183,13 +183,13 @@ def test_a_limit_that_is_no_size_is_told_in_words(limit: str) -> None:
         cx.read_events(rows, customer="c", touchpoint="t", time="at", memory_limit=limit)
 
 
-@pytest.mark.parametrize(("ids", "spilled"), [("short", False), ("an id that is as long as UUIDs", True)])
+@pytest.mark.parametrize(("ids", "spilled"), [("short", False), ("an id of almost 32 bytes", True)])
 def test_words_of_ids_count_before_anything_is_read(tmp_path: Path, ids: str, spilled: bool) -> None:
     """Rows carry the words of their customers until they are grouped; where these do not fit, ids are listed."""
     path = tmp_path / "log.csv"
     lines = [f"{ids} {i},a,2026-01-01T00:00:00Z\n" for i in range(60_000)]
     path.write_text("customer,touchpoint,time\n" + "".join(lines), encoding="utf-8")
-    found = cx.read_events(path, customer="customer", touchpoint="touchpoint", time="time", memory_limit="9MB")
+    found = cx.read_events(path, customer="customer", touchpoint="touchpoint", time="time", memory_limit="10MB")
     assert isinstance(found.population, MemoryPopulation)
     assert (found.population.keeper is not None) == spilled
     assert found.facts.customers == 60_000

@@ -349,7 +349,7 @@ def _expressions(plan: _Plan, table: Table) -> list[str]:
     text = text_of(column, type_)
     if not plan.spelled:
         return [hash_of(text, plan.salt)]
-    # a batch of texts must fit memory however long they are: one byte too many is enough to see that they are too long
+    # a batch of texts must fit memory however long they are: one byte too many is enough to see that one is too long
     return [f"(CASE WHEN strlen({text}) <= {MOST_BYTES} THEN {text} ELSE substr({text}, 1, {MOST_BYTES + 1}) END)"]
 
 

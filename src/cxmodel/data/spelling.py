@@ -10,11 +10,11 @@ import numpy as np
 from cxmodel.data.texts import Texts
 from cxmodel.stats.arrays import Ints, Keys, mix, offsets_of, unmixed
 
-MOST_WORDS: Final = 5
-"""Longer ids are listed instead: each word is carried by every row. A UUID written out has 36 bytes."""
+MOST_WORDS: Final = 4
+"""Longer ids, written UUIDs among them, are listed instead: each word is carried by every row."""
 MOST_BYTES: Final = 8 * MOST_WORDS
 _MASKS: Final = np.array([(1 << 8 * length) - 1 for length in range(9)], np.uint64)
-_ODD: Final = (0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0x9E3779B97F4A7C15)
+_ODD: Final = (0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 
 
 class UnspellableError(Exception):
