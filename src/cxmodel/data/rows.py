@@ -251,7 +251,7 @@ def prepare(
         tz: Zone of times that name none; UTC when None.
         spelled: Roles of ids that are spelled while rows are read into memory, where they are texts: nobody lists them
             before.
-    """  # fmt: skip
+    """
     plans = [_plan(connection, tables, each, spelled) for each in fields]
     rows = sum(int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0]) for table in tables)
     return Scan(connection, tables, plans, rows, tz)

@@ -73,16 +73,15 @@ class Texts:
         """(n,) which are empty or nothing but white space.
 
         Args:
-            first: First byte of each, 0 where it is empty, if that is known already.
+            first: First byte of each, 0 where it is empty, if that is known already and none begins with the byte 0.
         """
+        blank = np.diff(self.offsets) == 0 if first is None else first == 0
         if first is None:
-            some = np.diff(self.offsets) > 0
             first = np.zeros(len(self), np.uint8)
-            first[some] = self.data[self.offsets[:-1][some]]
-        blank = np.asarray(first == 0)
-        for row in np.flatnonzero(((first <= ord(" ")) & ~blank) | (first >= 0xC2) & (first <= 0xE3)).tolist():
+            first[~blank] = self.data[self.offsets[:-1][~blank]]
+        for row in np.flatnonzero(~blank & ((first <= ord(" ")) | (first >= 0xC2) & (first <= 0xE3))).tolist():
             blank[row] = not self[row].strip()
-        return blank
+        return np.asarray(blank)
 
     def inserted(self, at: Ints, texts: Texts) -> Texts:
         """With a few texts put in before these rows."""
