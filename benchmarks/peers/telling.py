@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import subprocess
@@ -34,6 +35,7 @@ def tell(work: Callable[[str], Any], version: str, answer: Callable[[Any], Answe
     """Time the work on the file of the command line; bringing its result into the common shape is not timed."""
     path = sys.argv[1]
     subprocess.run([sys.executable, str(Path(__file__).parents[1] / "pages.py"), path], check=True)
+    gc.collect()
     begun = time.perf_counter()
     result = work(path)
     wall = time.perf_counter() - begun

@@ -79,6 +79,8 @@ class Texts:
         if first is None:
             first = np.zeros(len(self), np.uint8)
             first[~blank] = self.data[self.offsets[:-1][~blank]]
+        if not first.size or (first.min() > ord(" ") and first.max() < 0xC2):
+            return np.asarray(blank)
         for row in np.flatnonzero(~blank & ((first <= ord(" ")) | (first >= 0xC2) & (first <= 0xE3))).tolist():
             blank[row] = not self[row].strip()
         return np.asarray(blank)
