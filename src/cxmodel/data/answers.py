@@ -160,38 +160,39 @@ def read(source: Source, roles: AnswerRoles, *, tz: str | None = None) -> Answer
             rejected[reason] = rejected.get(reason, Count(0)).plus(count)
     if bad_weights.any():
         rejected["weight that is missing or negative"] = _examples(np.flatnonzero(bad_weights), None, name)
-    row = np.concatenate([part[0] for part in parts])
-    # the rows of one question are in order as they are
-    order = np.argsort(row, kind="stable") if several else slice(None)
-    row = row[order]
+    row, score, question_of = _in_order(parts)
     if not row.size:
         raise NoRowsError("no answer could be kept", hint=str(evolve(rows.reading, rejected=rejected, kept=0)))
+    # of one question whose answers were all kept nothing is copied
+    pick = row if several or row.size < rows.size else slice(None)
     total = (rows.size if several else rows.reading.rows) * (len(roles.questions) if several else 1)
     return AnswerRows(
-        row=row, question=_questions(parts, order),
-        score=np.concatenate([part[1] for part in parts])[order],
-        time=rows.arrays["time"][row] if "time" in rows.arrays else np.broadcast_to(UNKNOWN_TIME, row.size),
-        weight=weight[row] if "weight" in rows.arrays else np.broadcast_to(1.0, row.size),
-        touchpoint=rows.arrays.get("touchpoint", np.zeros(rows.size))[row].astype(np.int64),
+        row=row, question=question_of, score=score, weight=weight[pick],
+        time=rows.arrays["time"][pick] if "time" in rows.arrays else np.broadcast_to(UNKNOWN_TIME, row.size),
+        touchpoint=rows.arrays.get("touchpoint", np.zeros(rows.size))[pick].astype(np.int64),
         touchpoints=rows.labels.get("touchpoint", Labels([""])),
-        customer=_ids(rows, "customer", row), journey=_ids(rows, "journey", row),
+        customer=_ids(rows, "customer", pick), journey=_ids(rows, "journey", pick),
         questions=dict(roles.questions.values()),
-        columns={role[1:]: array[row] for role, array in rows.arrays.items() if role.startswith("=")},
+        columns={role[1:]: array[pick] for role, array in rows.arrays.items() if role.startswith("=")},
         labels={role[1:]: rows.labels.get(role) for role in rows.arrays if role.startswith("=")},
         reading=Reading(rows=total, kept=int(row.size), rejected=rejected, notes=rows.reading.notes),
     )  # fmt: skip
 
 
-def _questions(parts: Sequence[tuple[Ints, Floats, int]], order: Ints | slice) -> Ints:
-    """The code of each answer's question; of one question alone no copies are held."""
+def _in_order(parts: Sequence[tuple[Ints, Floats, int]]) -> tuple[Ints, Floats, Ints]:
+    """Row, score and question of the answers to all questions, in the order of rows; those to one are in order."""
     if len(parts) == 1:
-        return np.broadcast_to(parts[0][2], parts[0][0].size)
-    return np.asarray(np.concatenate([np.full(part[0].size, part[2]) for part in parts])[order])
+        [(row, score, code)] = parts
+        return row, score, np.broadcast_to(code, row.size)
+    row = np.concatenate([part[0] for part in parts])
+    order = np.argsort(row, kind="stable")
+    question = np.concatenate([np.full(part[0].size, part[2]) for part in parts])
+    return row[order], np.concatenate([part[1] for part in parts])[order], question[order]
 
 
 def _weights(rows: Rows) -> tuple[Floats, Bools]:
     if "weight" not in rows.arrays:
-        return np.ones(rows.size), np.zeros(rows.size, np.bool_)
+        return np.broadcast_to(1.0, rows.size), np.broadcast_to(False, rows.size)
     weight = rows.arrays["weight"]
     return weight, ~(weight >= 0)
 
@@ -234,7 +235,7 @@ def _examples(rows: Sequence[int] | Ints, value: str | None, file: str) -> Count
     return Count(len(rows), tuple(Example(file, int(row) + 1, value) for row in rows[:MOST_EXAMPLES]))
 
 
-def _ids(rows: Rows, role: str, row: Ints) -> IdColumn | None:
+def _ids(rows: Rows, role: str, pick: Ints | slice) -> IdColumn | None:
     if role not in rows.arrays:
         return None
-    return IdColumn(rows.identifiers[role], rows.arrays[role][row], rows.absent[role][row])
+    return IdColumn(rows.identifiers[role], rows.arrays[role][pick], rows.absent[role][pick])

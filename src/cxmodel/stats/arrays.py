@@ -37,10 +37,11 @@ def mix(keys: Keys, seed: int = 0) -> Keys:
         [16294208416658607535, 10451216379200822465]
     """
     h = keys + np.uint64((_GOLDEN * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
+    shifted = np.empty_like(h)  # one for all steps: handing out pages costs more than the steps
     for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        h ^= h >> np.uint64(shift)
+        h ^= np.right_shift(h, np.uint64(shift), out=shifted)
         h *= np.uint64(multiplier)
-    h ^= h >> np.uint64(31)
+    h ^= np.right_shift(h, np.uint64(31), out=shifted)
     return h
 
 
