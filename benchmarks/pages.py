@@ -23,11 +23,13 @@ def at_hand(path: str | Path) -> None:
 
 
 def take(path: Path) -> None:
-    """Touch as many bytes as the log makes likely, at most half of what is free."""
+    """Touch as many bytes as the log makes likely, at most a quarter of the machine's memory."""
     size = sum(each.stat().st_size for each in path.rglob("*")) if path.is_dir() else path.stat().st_size
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # private pages, and large ones where the system has them: what arrays are made of
-    with mmap.mmap(-1, min(_BASE + _PER_BYTE * size, free // 2), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+    with mmap.mmap(
+        -1, min(_BASE + _PER_BYTE * size, whole // 4), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    ) as memory:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
         for at in range(0, len(memory), _PAGE):

@@ -24,7 +24,7 @@ _SALTS: Final = 16
 
 
 @frozen(eq=False)
-class Listed:
+class DistinctTexts:
     """The distinct texts of a column; blank ones count as missing.
 
     Attributes:
@@ -48,7 +48,7 @@ class Listed:
         return KeyTable(np.concatenate([self.keys, self.blank]), codes), Labels(["", *(names[i] for i in by_name)])
 
 
-def listed(connection: DuckDBPyConnection, tables: Sequence[Table], column: str) -> Listed:
+def distinct_texts(connection: DuckDBPyConnection, tables: Sequence[Table], column: str) -> DistinctTexts:
     """List the distinct texts, under the first salt that gives each a key of its own.
 
     Raises:
@@ -64,7 +64,7 @@ def listed(connection: DuckDBPyConnection, tables: Sequence[Table], column: str)
             fresh[again + 1] = False
             order = order[fresh]
             named = order[~blank[order]]
-            return Listed(salt, keys[named], texts.take(named), keys[order[blank[order]]])
+            return DistinctTexts(salt, keys[named], texts.take(named), keys[order[blank[order]]])
     raise InvalidValueError(
         f"{column!r} holds texts with one hash under each of {_SALTS} salts",
         hint="They were made to collide: look at where they come from",

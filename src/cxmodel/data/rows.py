@@ -24,7 +24,7 @@ from cxmodel.data.fields import (
     text_of,
     time_of,
 )
-from cxmodel.data.listing import listed
+from cxmodel.data.listing import distinct_texts
 from cxmodel.data.sources import Table, quoted
 from cxmodel.data.spelling import MOST_BYTES, MOST_WORDS, UnspellableError, key_of, words_of
 from cxmodel.data.texts import Identifiers, Texts
@@ -318,7 +318,7 @@ def _words(connection: DuckDBPyConnection, table: Table, each: Field) -> int:
 
 def _list_texts(connection: DuckDBPyConnection, tables: Sequence[Table], plan: _Plan) -> None:
     """The distinct texts of a column, as ids or as codes."""
-    found = listed(connection, tables, plan.field.column)
+    found = distinct_texts(connection, tables, plan.field.column)
     plan.salt, plan.blank = found.salt, found.blank
     if plan.field.kind == "id":
         plan.identifiers = Identifiers(found.keys, found.texts)
